@@ -1,0 +1,132 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import koffi from 'koffi';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { alignedBuffer, withAtomicDir, writeFileAtomic } from '../../src/io/atomic.ts';
+import { describeFiles, readManifest, sha256File, writeManifest } from '../../src/io/manifest.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'llmkit-atomic-'));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const write = (folder: string, text: string) => writeFileSync(join(folder, 'a.txt'), text);
+
+describe('writeFileAtomic', () => {
+  it('makes parents, replaces, and leaves nothing beside the file', () => {
+    const path = join(dir, 'x/y/file.txt');
+    writeFileAtomic(path, 'one');
+    writeFileAtomic(path, 'two');
+    expect(readFileSync(path, 'utf8')).toBe('two');
+    expect(readdirSync(join(dir, 'x/y'))).toEqual(['file.txt']);
+  });
+
+  it('says what is in the way', () => {
+    writeFileSync(join(dir, 'file'), '');
+    expect(() => writeFileAtomic(join(dir, 'file/inside'), 'x')).toThrow(/cannot write .*file\/inside/);
+  });
+});
+
+describe('withAtomicDir', () => {
+  it('keeps the old folder when filling fails', async () => {
+    const final = join(dir, 'out');
+    await withAtomicDir(final, (temporary) => write(temporary, 'old'));
+    const failing = withAtomicDir(final, (temporary) => {
+      write(temporary, 'half');
+      throw new Error('stopped');
+    });
+    await expect(failing).rejects.toThrow('stopped');
+    expect(readFileSync(join(final, 'a.txt'), 'utf8')).toBe('old');
+    expect(readdirSync(dir)).toEqual(['out']);
+  });
+
+  it('replaces the whole folder', async () => {
+    const final = join(dir, 'out');
+    mkdirSync(final);
+    writeFileSync(join(final, 'stale'), '');
+    await withAtomicDir(final, (temporary) => write(temporary, 'new'));
+    expect(readdirSync(final)).toEqual(['a.txt']);
+    expect(readdirSync(dir)).toEqual(['out']);
+  });
+
+  it('clears what a killed process left, and brings the old folder back if the kill came between two renames', async () => {
+    const dead = spawnSync(process.execPath, ['-e', '']).pid;
+    mkdirSync(join(dir, `.out.tmp-${dead}-00000000`));
+    mkdirSync(join(dir, `.out.old-${dead}-00000000`));
+    write(join(dir, `.out.old-${dead}-00000000`), 'old');
+    const failing = withAtomicDir(join(dir, 'out'), () => {
+      throw new Error('stopped');
+    });
+    await expect(failing).rejects.toThrow('stopped');
+    expect(readdirSync(dir)).toEqual(['out']);
+    expect(readFileSync(join(dir, 'out/a.txt'), 'utf8')).toBe('old');
+  });
+
+  it.skipIf(process.getuid?.() !== 0 || process.platform !== 'linux')(
+    'reports a full disk and keeps the old folder',
+    async (context) => {
+      const mount = join(dir, 'small');
+      mkdirSync(mount);
+      if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', mount]).status !== 0) context.skip();
+      try {
+        await withAtomicDir(join(mount, 'out'), (temporary) => write(temporary, 'old'));
+        const failing = withAtomicDir(join(mount, 'out'), (temporary) => write(temporary, 'x'.repeat(2 ** 20)));
+        await expect(failing).rejects.toMatchObject({ kind: 'io', message: expect.stringContaining('no space left') });
+        expect(readFileSync(join(mount, 'out/a.txt'), 'utf8')).toBe('old');
+        expect(readdirSync(mount)).toEqual(['out']);
+      } finally {
+        execFileSync('umount', [mount]);
+      }
+    },
+  );
+});
+
+describe('manifest', () => {
+  it('describes every file and reads back what was written', async () => {
+    mkdirSync(join(dir, 'sub'));
+    write(dir, 'abc');
+    write(join(dir, 'sub'), '');
+    const outputs = await describeFiles(dir);
+    expect(outputs.map((file) => [file.path, file.bytes])).toEqual([
+      ['a.txt', 3],
+      ['sub/a.txt', 0],
+    ]);
+    expect(outputs[0]!.sha256).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
+    expect(sha256File(join(dir, 'a.txt'))).toBe(outputs[0]!.sha256);
+    const manifest = { command: 'prepare', config: { a: 1 }, inputs: [], outputs, seed: 1, versions: { node: '20' } };
+    writeManifest(dir, manifest);
+    expect(readManifest(dir)).toEqual(manifest);
+    expect(await describeFiles(dir)).toEqual(outputs);
+  });
+
+  it('says when a folder is not a finished one', () => {
+    expect(() => readManifest(dir)).toThrow(/has no manifest.json/);
+    writeFileSync(join(dir, 'manifest.json'), '{"command": ');
+    expect(() => readManifest(dir)).toThrow(/is not JSON/);
+    writeFileSync(join(dir, 'manifest.json'), '{}');
+    expect(() => readManifest(dir)).toThrow(/is not a manifest/);
+  });
+});
+
+describe('alignedBuffer', () => {
+  it('gives zeroed memory that does not overlap', () => {
+    const buffers = [1, 63, 64, 65, 0, 100_000].map((bytes) => alignedBuffer(bytes));
+    for (const [i, buffer] of buffers.entries()) {
+      expect(buffer.every((byte) => byte === 0)).toBe(true);
+      buffer.fill(i + 1);
+    }
+    for (const [i, buffer] of buffers.entries()) expect(buffer.every((byte) => byte === i + 1)).toBe(true);
+  });
+
+  it.skipIf(process.platform !== 'linux')('has an address that is a multiple of 64', () => {
+    const held: Uint8Array[] = [];
+    for (const bytes of [1, 1000, 300_000, 5e6, 16e6, 20e6, 40e6, 7, 2e6, 31e6]) {
+      const buffer = alignedBuffer(bytes);
+      held.push(buffer);
+      expect(Number(koffi.address(buffer) % 64n), `${bytes} bytes`).toBe(0);
+    }
+  });
+});
