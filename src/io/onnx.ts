@@ -197,13 +197,16 @@ function rawAttribute(name: string, attr: OnnxAttr): RawAttribute {
   if ('ints' in attr) return { name, type: ATTRIBUTE_TYPES.ints, ints: attr.ints };
   if ('floats' in attr) return { name, type: ATTRIBUTE_TYPES.floats, floats: attr.floats };
   if ('strings' in attr) {
-    return { name, type: ATTRIBUTE_TYPES.strings, strings: attr.strings.map((text) => Buffer.from(text)) };
+    return { name, type: ATTRIBUTE_TYPES.strings, strings: attr.strings.map((value) => Buffer.from(value)) };
   }
   return { name, type: ATTRIBUTE_TYPES.tensor, t: { ...rawTensor(attr.tensor), rawData: bytesOf(attr.tensor) } };
 }
 
+function text(bytes: Uint8Array | undefined): string {
+  return Buffer.from(bytes ?? []).toString();
+}
+
 function plainAttribute(raw: RawAttribute, where: string): OnnxAttr {
-  const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString();
   switch (raw.type) {
     case ATTRIBUTE_TYPES.i:
       return { i: raw.i ?? 0 };
