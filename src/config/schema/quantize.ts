@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { positiveInt } from './common.ts';
+
+const calibrationSchema = z.strictObject({
+  samples: positiveInt.default(128).describe('Rows of prepared/ that are run through the model.'),
+  max_length: positiveInt.default(1024).describe('Tokens of each that are used.'),
+  split: z.enum(['train', 'validation']).default('train'),
+});
+
+export const quantizeSchema = z
+  .strictObject({
+    scheme: z
+      .enum(['w8a8', 'w8a16'])
+      .default('w8a8')
+      .describe(
+        'w8a8: int8 weights per channel, int8 activations per token. w8a16: int8 weights per group, float activations.',
+      ),
+    method: z
+      .enum(['gptq', 'rtn'])
+      .default('gptq')
+      .describe('gptq corrects each rounding in the columns still to come; rtn rounds to nearest.'),
+    group_size: positiveInt.optional().describe('w8a16 only: inputs that share a scale; 32 when not given.'),
+    percdamp: z.number().positive().default(0.01).describe('gptq: share of the mean diagonal added to the Hessian.'),
+    block_size: positiveInt.default(128).describe('gptq: columns worked on at a time.'),
+    head: z
+      .enum(['int8', 'keep'])
+      .default('int8')
+      .describe('The head (and the embedding tied to it): int8 per channel, or left as it is.'),
+    calibration: calibrationSchema.prefault({}),
+  })
+  .superRefine((value, context) => {
+    if (value.scheme !== 'w8a8' || value.group_size === undefined) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['group_size'],
+      message: 'group_size has no meaning with scheme w8a8',
+      params: { expected: 'scheme: w8a16, or no group_size', got: `group_size ${value.group_size}` },
+    });
+  });
