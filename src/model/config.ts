@@ -37,10 +37,11 @@ export interface ModelConfigFile {
  * Reads a checkpoint folder's config.json, in transformers 4's or 5's spelling, and the end tokens of
  * generation_config.json, which take precedence as they do in transformers.
  *
+ * @param options.quantized true where the caller reads `quantization_config` itself; else it is refused
  * @throws LlmkitError('io') when there is none; LlmkitError('data') with the file and the field for anything in it that is
  *   missing, malformed, or changes the result in a way llmkit does not compute.
  */
-export function loadModelConfig(dir: string): ModelConfigFile {
+export function loadModelConfig(dir: string, options: { quantized?: boolean } = {}): ModelConfigFile {
   const path = join(dir, 'config.json');
   if (!existsSync(path)) {
     throw new LlmkitError('io', `${dir} is not a checkpoint folder: it has no config.json`, {
@@ -48,7 +49,9 @@ export function loadModelConfig(dir: string): ModelConfigFile {
       hint: 'name a folder with config.json and model.safetensors, as transformers saves it',
     });
   }
-  const result = parseModelConfig(readJsonObject(path), path);
+  const raw = readJsonObject(path);
+  const { quantization_config: _quantization, ...plain } = raw;
+  const result = { ...parseModelConfig(options.quantized === true ? plain : raw, path), raw };
   const generationPath = join(dir, 'generation_config.json');
   if (existsSync(generationPath)) {
     const generation = new ConfigFields(readJsonObject(generationPath), generationPath);
