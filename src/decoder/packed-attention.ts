@@ -1,0 +1,100 @@
+import {
+  attention,
+  causalBlocks,
+  concat,
+  constant,
+  gather,
+  greaterEqual,
+  logicalAnd,
+  reshape,
+  rmsNorm,
+  rotary,
+  scalar,
+  scale,
+  select,
+  slice,
+  sub,
+  swapHeads,
+} from '../graph/index.ts';
+import type { Value } from '../graph/index.ts';
+import { rotaryTables } from '../model/rope.ts';
+import type { Attend, DecoderWeights } from './weights.ts';
+
+/** A batch of rows, each one or several documents packed one after another. */
+export interface PackedShape {
+  batch: number;
+  /** Tokens in a row. */
+  length: number;
+  /** No document is longer than this many tokens: keys farther back are not in the graph. */
+  band: number;
+  /** Queries that go through attention together. */
+  blockSize: number;
+}
+
+/**
+ * Causal attention within the documents of packed rows, with positions that restart at each document.
+ *
+ * @param starts i32 [batch, length]: for each token, the index within its row of its document's first token
+ */
+export function packedAttention(weights: DecoderWeights, starts: Value, shape: PackedShape): Attend {
+  const { spec, graph } = weights;
+  const { batch, length, band, blockSize } = shape;
+  const { heads, kvHeads, headDim } = spec.attention;
+  const index = constant(
+    graph,
+    Int32Array.from({ length }, (_, i) => i),
+    [length],
+  );
+  const positions = sub(index, starts);
+  const turn = rotation(weights, positions, shape);
+  const blocks = causalBlocks(length, band, blockSize);
+  const masks = blocks.map(({ start, end, keyStart }) => {
+    const queryIndex = slice(index, 0, start, end - start);
+    const keyIndex = slice(index, 0, keyStart, end - keyStart);
+    const begins = reshape(slice(starts, 1, start, end - start), [batch, 1, end - start, 1]);
+    const seen = logicalAnd(
+      greaterEqual(reshape(queryIndex, [end - start, 1]), keyIndex),
+      greaterEqual(keyIndex, begins),
+    );
+    // Finite, so that a row of the mask that is all hidden could never make a NaN.
+    return select(seen, scalar(graph, 0), scalar(graph, -1e9));
+  });
+
+  return (q, k, v, layer) => {
+    const names = spec.names.layer(layer);
+    const byHead = (x: Value, n: number): Value => reshape(x, [batch, length, n, headDim]);
+    const normed = (x: Value, module: string | undefined): Value =>
+      module === undefined ? x : rmsNorm(x, weights.norm(module).weight, spec.norm.eps);
+    const queries = scale(turn(normed(byHead(q, heads), names.qNorm)), spec.attention.scale);
+    const keys = turn(normed(byHead(k, kvHeads), names.kNorm));
+    const values = byHead(v, kvHeads);
+    const out = attention(swapHeads(queries), swapHeads(keys), swapHeads(values), masks, blocks);
+    return reshape(swapHeads(out), [batch * length, heads * headDim]);
+  };
+}
+
+/** Turns [batch, length, heads, D] by each token's position; the identity for families with learned positions. */
+function rotation(weights: DecoderWeights, positions: Value, { batch, length }: PackedShape): (x: Value) => Value {
+  const { position, attention: sizes } = weights.spec;
+  if (position.kind !== 'rotary') return (x) => x;
+  const { dim } = position;
+  const tables = rotaryTables(position, length);
+  const rows = (table: Float32Array): Value => {
+    const half = gather(constant(weights.graph, table, [length, dim / 2]), positions);
+    return reshape(concat([half, half], 2), [batch, length, 1, dim]);
+  };
+  const [cos, sin] = [rows(tables.cos), rows(tables.sin)];
+  if (dim === sizes.headDim) return (x) => rotary(x, cos, sin);
+  return (x) => concat([rotary(slice(x, 3, 0, dim), cos, sin), slice(x, 3, dim, sizes.headDim - dim)], 3);
+}
+
+/** For a row given as document lengths, where each token's document starts. Lengths add up to the row. */
+export function documentStarts(seqLengths: ArrayLike<number>, out: Int32Array): void {
+  let start = 0;
+  for (let i = 0; i < seqLengths.length; i++) {
+    out.fill(start, start, start + seqLengths[i]!);
+    start += seqLengths[i]!;
+  }
+  // What is left is padding: every such token sees itself only.
+  for (let i = start; i < out.length; i++) out[i] = i;
+}

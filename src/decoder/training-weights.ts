@@ -1,0 +1,116 @@
+import { add, cast, constant, gather, linear, parameter } from '../graph/index.ts';
+import type { Graph, Value } from '../graph/index.ts';
+import type { DecoderSpec, LinearRole } from '../model/spec.ts';
+import { addLora } from './lora.ts';
+import type { Dropout } from './lora.ts';
+import { linearHasBias, linearShape, matrixName } from '../model/tensors.ts';
+import type { DecoderWeights } from './weights.ts';
+
+export interface LoraOptions {
+  r: number;
+  /** alpha / r, or alpha / sqrt(r) for rsLoRA. */
+  scaling: number;
+  dropout: number;
+  /** Whether a linear layer, by module path, has an adapter. */
+  targets: (module: string, role: LinearRole) => boolean;
+}
+
+export interface TrainingWeightsOptions {
+  /** Of the frozen matrices; norms, biases and everything trained are f32. */
+  frozenDType: 'f32' | 'bf16';
+  /** Absent: every weight is trained. */
+  lora: LoraOptions | undefined;
+  /** i32 [2], fed at each step, where there is dropout. */
+  dropoutSeed: Value | undefined;
+}
+
+/** A weight of the graph: its placeholder, under the name it has in the checkpoint or the adapter. */
+export interface WeightSlot {
+  name: string;
+  shape: number[];
+  dtype: 'f32' | 'bf16';
+  trained: boolean;
+  value: Value;
+}
+
+/** Weights as placeholders, in the order in which the graph asked for them; LoRA factors are named `<module>.lora_A.weight`. */
+export class TrainingWeights implements DecoderWeights {
+  readonly slots = new Map<string, WeightSlot>();
+  readonly graph: Graph;
+  readonly spec: DecoderSpec;
+  readonly #options: TrainingWeightsOptions;
+  #dropouts = 0;
+
+  constructor(graph: Graph, spec: DecoderSpec, options: TrainingWeightsOptions) {
+    this.graph = graph;
+    this.spec = spec;
+    this.#options = options;
+  }
+
+  embed(ids: Value): Value {
+    return cast(gather(this.#embedding(), ids), 'f32');
+  }
+
+  norm(module: string): { weight: Value; bias: Value | undefined } {
+    const shape = [this.#normSize(module)];
+    const bias = this.spec.norm.kind === 'layer' ? this.#slot(`${module}.bias`, shape, 'f32') : undefined;
+    return { weight: this.#slot(`${module}.weight`, shape, 'f32'), bias };
+  }
+
+  linear(x: Value, layer: number, roles: readonly LinearRole[]): Value[] {
+    return roles.map((role) => {
+      const { module } = matrixName(this.spec, layer, role);
+      const [out, inputs] = linearShape(this.spec, role);
+      const weight = this.#slot(`${module}.weight`, [out, inputs], this.#matrixDType(inputs));
+      const bias = linearHasBias(this.spec, role) ? this.#slot(`${module}.bias`, [out], 'f32') : undefined;
+      const y = linear(x, weight, bias);
+      const { lora } = this.#options;
+      if (!lora?.targets(module, role)) return y;
+      const a = this.#slot(`${module}.lora_A.weight`, [lora.r, inputs], 'f32', true);
+      const b = this.#slot(`${module}.lora_B.weight`, [out, lora.r], 'f32', true);
+      return addLora(y, x, { a, b }, lora.scaling, this.#dropout(lora));
+    });
+  }
+
+  /** The output matrix, [vocab, hidden]: the embedding itself where it is tied. */
+  head(): Value {
+    const { names, vocabSize, hiddenSize } = this.spec;
+    if (names.head === undefined) return this.#embedding();
+    return this.#slot(`${names.head}.weight`, [vocabSize, hiddenSize], this.#matrixDType(hiddenSize));
+  }
+
+  #embedding(): Value {
+    const { names, vocabSize, hiddenSize } = this.spec;
+    return this.#slot(`${names.embedding}.weight`, [vocabSize, hiddenSize], this.#matrixDType(hiddenSize));
+  }
+
+  /** bf16 travels in pairs, so odd rows stay f32; so does everything that is trained. */
+  #matrixDType(columns: number): 'f32' | 'bf16' {
+    return this.#options.lora && columns % 2 === 0 ? this.#options.frozenDType : 'f32';
+  }
+
+  #normSize(module: string): number {
+    const { names, attention, hiddenSize, numLayers } = this.spec;
+    for (let layer = 0; layer < numLayers; layer++) {
+      const { qNorm, kNorm } = names.layer(layer);
+      if (module === qNorm || module === kNorm) return attention.headDim;
+    }
+    return hiddenSize;
+  }
+
+  #dropout(lora: LoraOptions): Dropout | undefined {
+    const { dropoutSeed } = this.#options;
+    if (lora.dropout === 0 || !dropoutSeed) return undefined;
+    const offset = constant(this.graph, Int32Array.of(0, this.#dropouts++), [2]);
+    return { probability: lora.dropout, seed: add(dropoutSeed, offset) };
+  }
+
+  #slot(name: string, shape: number[], dtype: 'f32' | 'bf16', isLora = false): Value {
+    const known = this.slots.get(name);
+    if (known) return known.value;
+    // Weights belong to no scope: recompute must never copy them.
+    const value = this.graph.within('', () => parameter(this.graph, name, shape, dtype));
+    this.slots.set(name, { name, shape, dtype, trained: this.#options.lora ? isLora : true, value });
+    return value;
+  }
+}
