@@ -1,0 +1,210 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LlmkitError } from '../../core/errors.ts';
+import type { TfDType, TfGraph, TfPort } from '../../graph/tf-graph.ts';
+import { loadBinding, type TfBinding } from './binding.ts';
+import { checkTensorData, dtypeOf, pairedShape, sizeOf, TF_TYPE } from './dtypes.ts';
+import { checkFeeds, checkGraph } from './feeds.ts';
+import { encodeSavedModel, tensorName } from './saved-model.ts';
+import type { AlignedMemory, TfData, TfEngine, TfProgram, TfReadData, TfTensor } from './types.ts';
+
+/** libtensorflow aliases memory that starts at a multiple of this and copies the rest (Eigen's largest alignment). */
+const ALIGNMENT = 64;
+
+class NativeTensor implements TfTensor {
+  readonly shape: readonly number[];
+  readonly dtype: TfDType;
+  readonly #binding: TfBinding;
+  #id: number | undefined;
+
+  constructor(binding: TfBinding, id: number, shape: readonly number[], dtype: TfDType) {
+    this.#binding = binding;
+    this.#id = id;
+    this.shape = shape;
+    this.dtype = dtype;
+  }
+
+  /** The addon's id. Throws a bug after `dispose`. */
+  get id(): number {
+    if (this.#id === undefined)
+      throw new LlmkitError('bug', 'a tensor is used after dispose()', {
+        got: `${this.dtype} [${this.shape.join(', ')}]`,
+      });
+    return this.#id;
+  }
+
+  dispose(): void {
+    if (this.#id === undefined) return;
+    this.#binding.deleteTensor(this.#id);
+    this.#id = undefined;
+  }
+}
+
+class NativeProgram implements TfProgram {
+  readonly inputs: string[];
+  readonly outputs: string[];
+  readonly #binding: TfBinding;
+  readonly #ports: { inputs: TfPort[]; outputs: TfPort[] };
+  readonly #inputNames: string;
+  readonly #outputNames: string;
+  readonly #released: (program: NativeProgram) => void;
+  #session: number | undefined;
+
+  constructor(binding: TfBinding, graph: TfGraph, session: number, released: (program: NativeProgram) => void) {
+    this.#binding = binding;
+    this.#session = session;
+    this.#ports = { inputs: graph.inputs, outputs: graph.outputs };
+    this.inputs = graph.inputs.map((port) => port.name);
+    this.outputs = graph.outputs.map((port) => port.name);
+    this.#inputNames = this.inputs.map(tensorName).join(',');
+    this.#outputNames = graph.outputs.map((port) => tensorName(port.ref)).join(',');
+    this.#released = released;
+  }
+
+  run(feeds: Record<string, TfTensor>): Record<string, TfTensor> {
+    if (this.#session === undefined) throw new LlmkitError('bug', 'a program is run after dispose()');
+    const ids = checkFeeds(this.#ports.inputs, feeds).map((tensor) => nativeTensor(tensor).id);
+    const results = runSession(this.#binding, this.#session, ids, this.#inputNames, this.#outputNames);
+    const outputs: Record<string, TfTensor> = {};
+    for (const [index, port] of this.#ports.outputs.entries()) {
+      const info = results[index]!;
+      outputs[port.name] = new NativeTensor(this.#binding, info.id, info.shape, dtypeOf(info.dtype, port.name));
+    }
+    return outputs;
+  }
+
+  dispose(): void {
+    if (this.#session === undefined) return;
+    this.#binding.deleteSavedModel(this.#session);
+    this.#session = undefined;
+    this.#released(this);
+  }
+}
+
+/** Graphs run as TensorFlow sessions inside libtensorflow, through tfjs-node-gpu's addon. */
+export class NativeEngine implements TfEngine {
+  readonly kind = 'native';
+  readonly description: string;
+  readonly tensorflowVersion: string;
+  readonly usesGpu: boolean;
+  readonly #binding: TfBinding;
+  readonly #programs = new Set<NativeProgram>();
+
+  /** Loads the addon; `mode` ends the description (`fp32`, `bf16`). Throws `environment` when it does not load. */
+  constructor(addonPath: string, mode: string) {
+    this.#binding = loadBinding(addonPath);
+    this.tensorflowVersion = this.#binding.TF_Version;
+    this.usesGpu = this.#binding.isUsingGpuDevice();
+    this.description = `TensorFlow ${this.tensorflowVersion} (native, ${this.usesGpu ? 'gpu' : 'cpu'}, ${mode})`;
+  }
+
+  load(graph: TfGraph): TfProgram {
+    checkGraph(graph);
+    // The addon reads SavedModels from a folder only; the session keeps nothing of it.
+    const directory = mkdtempSync(join(tmpdir(), 'llmkit-graph-'));
+    try {
+      writeFileSync(join(directory, 'saved_model.pb'), encodeSavedModel(graph));
+      const session = this.#binding.loadSavedModel(directory, 'serve');
+      const program = new NativeProgram(this.#binding, graph, session, (done) => this.#programs.delete(done));
+      this.#programs.add(program);
+      return program;
+    } catch (cause) {
+      if (cause instanceof LlmkitError) throw cause;
+      const message = cause instanceof Error ? cause.message : String(cause);
+      if ((cause as NodeJS.ErrnoException).code !== undefined) {
+        throw new LlmkitError('io', 'a graph cannot be written for TensorFlow', {
+          where: directory,
+          got: message,
+          hint: 'free space in the temporary folder, or set TMPDIR',
+          cause,
+        });
+      }
+      throw new LlmkitError('bug', 'TensorFlow refuses a graph', { got: message, cause });
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }
+
+  tensor(data: TfData, shape: readonly number[], dtype: TfDType): TfTensor {
+    checkTensorData(data, shape, dtype);
+    if (dtype === 'bf16') {
+      // int32 pairs are what a session takes without a copy; the graph bitcasts them. An odd start cannot be viewed as int32.
+      const bits = data.byteOffset % 4 === 0 ? data : data.slice();
+      const pairs = new Int32Array(bits.buffer as ArrayBuffer, bits.byteOffset, bits.length / 2);
+      return new NativeTensor(
+        this.#binding,
+        this.#binding.createTensor(pairedShape(shape), TF_TYPE.i32, pairs),
+        [...shape],
+        dtype,
+      );
+    }
+    const id = this.#binding.createTensor([...shape], TF_TYPE[dtype], data as Float32Array | Int32Array | Uint8Array);
+    return new NativeTensor(this.#binding, id, [...shape], dtype);
+  }
+
+  read(tensor: TfTensor): TfReadData {
+    const { id, dtype, shape } = nativeTensor(tensor);
+    if (dtype === 'bf16')
+      throw new LlmkitError('bug', 'a bf16 tensor cannot be read', { hint: 'Cast it to f32 inside the graph' });
+    if (dtype !== 'u8') return this.#binding.tensorDataSync(id) as TfReadData;
+    // The addon cannot read bytes: cast to int32 and narrow here.
+    const type = this.#binding.TF_ATTR_TYPE;
+    const attrs = [
+      { name: 'SrcT', type, value: TF_TYPE.u8 },
+      { name: 'DstT', type, value: TF_TYPE.i32 },
+    ];
+    const [wide] = this.#binding.executeOp('Cast', attrs, [id], 1);
+    const values = this.#binding.tensorDataSync(wide!.id) as Int32Array;
+    this.#binding.deleteTensor(wide!.id);
+    return Uint8Array.from(values.subarray(0, sizeOf(shape)));
+  }
+
+  allocate(byteLength: number): AlignedMemory {
+    const buffer = new ArrayBuffer(Math.ceil(byteLength / 4) * 4 + ALIGNMENT);
+    for (let byteOffset = 0; byteOffset < ALIGNMENT && !this.usesGpu; byteOffset += 8) {
+      if (this.#aliases(buffer, byteOffset)) return { buffer, byteOffset, byteLength };
+    }
+    return { buffer, byteOffset: 0, byteLength };
+  }
+
+  numTensors(): number {
+    return this.#binding.getNumOfTensors();
+  }
+
+  dispose(): void {
+    for (const program of [...this.#programs]) program.dispose();
+  }
+
+  /** JavaScript cannot see an address; whether a write shows through a tensor tells what its alignment is. */
+  #aliases(buffer: ArrayBuffer, byteOffset: number): boolean {
+    const word = new Int32Array(buffer, byteOffset, 1);
+    const id = this.#binding.createTensor([1], TF_TYPE.i32, word);
+    word[0] = 1;
+    const seen = this.#binding.tensorDataSync(id)[0] === 1;
+    word[0] = 0;
+    this.#binding.deleteTensor(id);
+    return seen;
+  }
+}
+
+function nativeTensor(tensor: TfTensor): NativeTensor {
+  if (tensor instanceof NativeTensor) return tensor;
+  throw new LlmkitError('bug', 'a tensor of another engine is given to the native engine');
+}
+
+function runSession(binding: TfBinding, session: number, ids: number[], inputs: string, outputs: string) {
+  try {
+    return binding.runSavedModel(session, ids, inputs, outputs);
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    if (/OOM|Resource exhausted|bad_alloc/i.test(got)) {
+      throw new LlmkitError('environment', 'TensorFlow ran out of memory', {
+        got,
+        hint: 'lower the batch size or max_length, or set memory: layer',
+        cause,
+      });
+    }
+    throw new LlmkitError('bug', 'TensorFlow failed while running a graph', { got, cause });
+  }
+}
