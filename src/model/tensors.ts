@@ -103,3 +103,39 @@ function fusedRows(spec: DecoderSpec, layer: number, module: string): number {
   }
   return rows;
 }
+
+/** A linear layer as the checkpoint has it; a fused one carries several roles. LoRA attaches to these. */
+export interface LinearModule {
+  /** Path without `.weight`, e.g. `model.layers.0.self_attn.q_proj`. */
+  module: string;
+  layer: number;
+  roles: LinearRole[];
+  /** Rows of its [out, in] view. */
+  out: number;
+  in: number;
+  /** Stored [in, out]. */
+  transposed: boolean;
+}
+
+/** Every linear layer of the blocks (the head is none of them), layer by layer. */
+export function linearModules(spec: DecoderSpec): LinearModule[] {
+  const modules = new Map<string, LinearModule>();
+  for (let layer = 0; layer < spec.numLayers; layer++) {
+    for (const role of linearRoles(spec)) {
+      const { module, transposed = false } = matrixName(spec, layer, role);
+      const known = modules.get(module);
+      const [, inner] = linearShape(spec, role);
+      if (known !== undefined) known.roles.push(role);
+      else
+        modules.set(module, {
+          module,
+          layer,
+          roles: [role],
+          out: fusedRows(spec, layer, module),
+          in: inner,
+          transposed,
+        });
+    }
+  }
+  return [...modules.values()];
+}

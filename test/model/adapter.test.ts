@@ -1,0 +1,190 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LlmkitError } from '../../src/core/errors.ts';
+import { openSafetensors, type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
+import { readAdapter, writeAdapter } from '../../src/model/adapter.ts';
+import { loadSpec } from '../../src/model/config.ts';
+import { type LoraFactors, loraScale, resolveTargetModules, targetNames } from '../../src/model/lora.ts';
+
+const GQA = join(import.meta.dirname, '../golden/decoder/llama-gqa');
+const spec = loadSpec(GQA);
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'llmkit-adapter-'));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+function failure(run: () => unknown): LlmkitError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof LlmkitError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+/** The fixture's adapter with its config or its tensors changed. */
+function altered(config: object, change: (tensors: TensorToWrite[]) => TensorToWrite[] = (tensors) => tensors): string {
+  const from = join(GQA, 'adapter');
+  const file = openSafetensors(join(from, 'adapter_model.safetensors'));
+  const tensors = [...file.tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape, data: file.read(name) }));
+  file.close();
+  writeSafetensors(join(dir, 'adapter_model.safetensors'), change(tensors));
+  const raw = JSON.parse(readFileSync(join(from, 'adapter_config.json'), 'utf8')) as object;
+  writeFileSync(join(dir, 'adapter_config.json'), JSON.stringify({ ...raw, ...config }));
+  return dir;
+}
+
+describe('an adapter that PEFT wrote', () => {
+  it('is read with its settings and all its factors', () => {
+    const { lora, factors, baseModel } = readAdapter(join(GQA, 'adapter'), spec);
+    expect(lora).toMatchObject({ r: 4, alpha: 8, dropout: 0, useRslora: false });
+    expect(baseModel).toBe('llama-gqa');
+    expect([...factors.keys()]).toHaveLength(14);
+    const { A, B } = factors.get('model.layers.1.self_attn.k_proj')!;
+    expect([A.length, B.length]).toEqual([4 * 32, 16 * 4]);
+    const file = openSafetensors(join(GQA, 'adapter/adapter_model.safetensors'));
+    expect(B).toEqual(file.readF32('base_model.model.model.layers.1.self_attn.k_proj.lora_B.weight'));
+    file.close();
+  });
+
+  it('is written back byte for byte', () => {
+    const adapter = readAdapter(join(GQA, 'adapter'), spec);
+    writeAdapter(dir, { spec, ...adapter, baseModel: 'llama-gqa' });
+    const [ours, theirs] = [dir, join(GQA, 'adapter')].map((d) => readFileSync(join(d, 'adapter_model.safetensors')));
+    expect(ours!.equals(theirs!)).toBe(true);
+    expect(readAdapter(dir, spec)).toEqual(adapter);
+  });
+
+  it('may adapt a choice of layers', () => {
+    const path = altered({ layers_to_transform: [0] }, (tensors) =>
+      tensors.filter(({ name }) => name.includes('layers.0')),
+    );
+    expect([...readAdapter(path, spec).factors.keys()]).toHaveLength(7);
+  });
+});
+
+describe('an adapter that cannot be used', () => {
+  it.each<[string, object]>([
+    ['use_dora', { use_dora: true }],
+    ['modules_to_save', { modules_to_save: ['lm_head'] }],
+    ['rank_pattern', { rank_pattern: { q_proj: 8 } }],
+    ['alpha_pattern', { alpha_pattern: { q_proj: 8 } }],
+    ['bias', { bias: 'all' }],
+    ['lora_bias', { lora_bias: true }],
+    ['init_lora_weights', { init_lora_weights: 'pissa' }],
+    ['peft_type', { peft_type: 'IA3' }],
+    ['task_type', { task_type: 'SEQ_CLS' }],
+    ['r', { r: 0 }],
+    ['lora_alpha', { lora_alpha: null }],
+    ['target_modules', { target_modules: null }],
+    ['an_option_of_tomorrow', { an_option_of_tomorrow: { on: true } }],
+  ])('is refused by the name of the option: %s', (name, config) => {
+    const error = failure(() => readAdapter(altered(config), spec));
+    expect(error.kind).toBe('data');
+    expect(error.where).toBe(`${join(dir, 'adapter_config.json')}: ${name}`);
+  });
+
+  const A = 'base_model.model.model.layers.0.mlp.up_proj.lora_A.weight';
+  it('names a missing factor', () => {
+    const path = altered({}, (tensors) => tensors.filter(({ name }) => name !== A));
+    expect(failure(() => readAdapter(path, spec)).message).toBe(`${A} is missing`);
+  });
+
+  it('names a module that target_modules promises', () => {
+    const path = altered({}, (tensors) => tensors.filter(({ name }) => !name.includes('layers.0.mlp.up_proj')));
+    expect(failure(() => readAdapter(path, spec)).message).toBe(`${A} is missing`);
+  });
+
+  it('names a factor of the wrong shape', () => {
+    const path = altered({ r: 8 });
+    expect(failure(() => readAdapter(path, spec))).toMatchObject({ expected: '[8, 32]', got: '[4, 32]' });
+  });
+
+  it('names a module the model does not have', () => {
+    const path = altered({}, (tensors) =>
+      tensors.map((tensor) => (tensor.name === A ? { ...tensor, name: A.replace('layers.0', 'layers.7') } : tensor)),
+    );
+    expect(failure(() => readAdapter(path, spec)).where).toContain('layers.7');
+  });
+
+  it('names a factor with NaN', () => {
+    const path = altered({}, (tensors) =>
+      tensors.map((t) => (t.name === A ? { ...t, data: new Uint8Array(4 * 32 * 4).fill(0xff) } : t)),
+    );
+    expect(failure(() => readAdapter(path, spec)).message).toBe(`${A} holds NaN`);
+  });
+
+  it('names a truncated file, a missing one, and a pickle', () => {
+    cpSync(join(GQA, 'adapter'), dir, { recursive: true });
+    const file = join(dir, 'adapter_model.safetensors');
+    truncateSync(file, statSync(file).size - 1);
+    expect(failure(() => readAdapter(dir, spec)).kind).toBe('data');
+    rmSync(file);
+    writeFileSync(join(dir, 'adapter_model.bin'), '');
+    expect(failure(() => readAdapter(dir, spec)).hint).toContain('pickles');
+    rmSync(join(dir, 'adapter_config.json'));
+    expect(failure(() => readAdapter(dir, spec)).message).toContain('adapter_config.json');
+  });
+});
+
+describe('writing an adapter', () => {
+  const lora = { r: 2, alpha: 3, dropout: 0.1, targetModules: ['q_proj', 'v_proj'], useRslora: true };
+  const factors = (): Map<string, LoraFactors> =>
+    new Map(
+      resolveTargetModules(spec, lora.targetModules).map((target) => [
+        target.module,
+        { A: new Float32Array(2 * target.in).fill(0.5), B: new Float32Array(target.out * 2) },
+      ]),
+    );
+
+  it('gives back settings and factors', () => {
+    writeAdapter(dir, { spec, lora, factors: factors(), baseModel: 'base' });
+    expect(readAdapter(dir, spec)).toEqual({ lora, factors: factors(), baseModel: 'base' });
+  });
+
+  it('refuses factors that are missing, too many or of the wrong size', () => {
+    const [less, more, wrong] = [factors(), factors(), factors()];
+    less.delete('model.layers.1.self_attn.v_proj');
+    more.set('model.layers.1.mlp.up_proj', { A: new Float32Array(64), B: new Float32Array(96) });
+    wrong.get('model.layers.0.self_attn.q_proj')!.A = new Float32Array(63);
+    for (const bad of [less, more, wrong]) {
+      expect(failure(() => writeAdapter(dir, { spec, lora, factors: bad, baseModel: 'base' })).kind).toBe('bug');
+    }
+  });
+});
+
+describe('target_modules', () => {
+  it('all-linear is every linear layer of the blocks, without the head', () => {
+    expect(resolveTargetModules(spec, 'all-linear')).toHaveLength(14);
+    expect(targetNames(spec, 'all-linear')).toEqual([
+      'q_proj',
+      'k_proj',
+      'v_proj',
+      'o_proj',
+      'gate_proj',
+      'up_proj',
+      'down_proj',
+    ]);
+  });
+
+  it('names a module that is not there, and the one that was meant', () => {
+    const error = failure(() => resolveTargetModules(spec, ['q_pro']));
+    expect(error).toMatchObject({
+      kind: 'config',
+      where: 'target_modules',
+      got: 'q_pro',
+      hint: 'did you mean q_proj?',
+    });
+    expect(failure(() => resolveTargetModules(spec, ['proj'])).kind).toBe('config');
+  });
+
+  it('scales by alpha / r, or by alpha / sqrt(r)', () => {
+    expect(loraScale({ r: 4, alpha: 8, useRslora: false })).toBe(2);
+    expect(loraScale({ r: 4, alpha: 8, useRslora: true })).toBe(4);
+  });
+});
