@@ -1,6 +1,7 @@
 import { LlmkitError } from '../core/errors.ts';
 import { ortTensor, type OrtBinding, type OrtSession, type OrtValue } from '../engine/ort/index.ts';
 import { KvCache } from './kv-cache.ts';
+import { LogitScorer } from './logit-scorer.ts';
 import { checkpoint } from './yield.ts';
 
 export interface DecoderOptions {
@@ -10,6 +11,8 @@ export interface DecoderOptions {
   prefillChunk?: number;
   /** Tokens the cache has room for at first; default 256. It doubles as the sequence grows. */
   initialCapacity?: number;
+  /** For what runs beside the model's session; ONNX Runtime's choice when absent. */
+  threads?: number | undefined;
 }
 
 export interface PrefillOptions {
@@ -43,6 +46,7 @@ export class DecoderSession {
   readonly #session: OrtSession;
   readonly #cache: KvCache;
   readonly #chunk: number;
+  readonly #threads: number | undefined;
   readonly #prefill: OrtBinding;
   readonly #decode: OrtBinding;
   readonly #ids: Int32Array;
@@ -54,6 +58,7 @@ export class DecoderSession {
   #chunkValues: OrtValue[] = [];
   #logits: Float32Array;
   #length = 0;
+  #scorer: LogitScorer | undefined;
 
   constructor(session: OrtSession, options: DecoderOptions) {
     const vocab = session.outputPorts.find((port) => port.name === 'logits')?.dims[2];
@@ -68,6 +73,7 @@ export class DecoderSession {
     this.contextLength = options.contextLength;
     this.#session = session;
     this.#chunk = options.prefillChunk ?? 512;
+    this.#threads = options.threads;
     this.#cache = new KvCache(session.inputPorts, options.contextLength, options.initialCapacity ?? 256);
     this.#ids = new Int32Array(options.contextLength);
     this.#stepLogits = new Float32Array(vocab);
@@ -93,6 +99,12 @@ export class DecoderSession {
   /** The tokens in the cache; a view that the next run changes. */
   get ids(): Int32Array {
     return this.#ids.subarray(0, this.#length);
+  }
+
+  /** Turns logits into log-probabilities; made on first use. */
+  get scorer(): LogitScorer {
+    this.#scorer ??= new LogitScorer(this.vocabSize, this.#threads);
+    return this.#scorer;
   }
 
   /** Bytes of the cache's buffers. */
@@ -154,6 +166,7 @@ export class DecoderSession {
     this.#decode.dispose();
     for (const value of [...this.#values, ...this.#chunkValues]) value.dispose();
     this.#cache.dispose();
+    this.#scorer?.dispose();
     this.#session.dispose();
   }
 

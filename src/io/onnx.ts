@@ -38,40 +38,53 @@ const MAX_PROTO_BYTES = 2 ** 31 - 1;
 export function writeOnnxModel(path: string, graph: OnnxGraph, options: OnnxWriteOptions = {}): void {
   try {
     const external = options.externalFile;
-    const initializer =
+    const initializers =
       external === undefined
         ? graph.initializers.map((tensor) => inlineTensor(tensor))
         : writeExternal(dirname(path), external, options.externalBytes ?? 1024, graph.initializers);
-    const model: RawModel = {
-      irVersion: IR_VERSION,
-      producerName: 'llmkit',
-      opsetImport: [
-        { domain: '', version: OPSET },
-        { domain: MICROSOFT, version: 1 },
-      ],
-      graph: {
-        name: graph.name ?? 'llmkit',
-        node: graph.nodes.map((node) => ({
-          name: node.name,
-          opType: node.op,
-          domain: node.domain ?? '',
-          input: node.inputs,
-          output: node.outputs,
-          attribute: Object.entries(node.attrs).map(([name, attr]) => rawAttribute(name, attr)),
-        })),
-        initializer,
-        input: graph.inputs.map(rawPort),
-        output: graph.outputs.map(rawPort),
-      },
-    };
-    const bytes = modelProto.encode(modelProto.create(model)).finish();
-    if (bytes.byteLength > MAX_PROTO_BYTES) {
-      throw new LlmkitError('bug', 'an ONNX model above 2 GiB needs its weights in an external file', { where: path });
-    }
-    writeFileSync(path, bytes);
+    writeFileSync(path, encode(graph, initializers, path));
   } catch (error) {
     throw ioError(error, `cannot write ${path}`, path);
   }
+}
+
+/** A small model's bytes, weights inline. */
+export function encodeOnnxModel(graph: OnnxGraph): Uint8Array {
+  return encode(
+    graph,
+    graph.initializers.map((tensor) => inlineTensor(tensor)),
+    graph.name ?? 'model',
+  );
+}
+
+function encode(graph: OnnxGraph, initializer: RawTensor[], where: string): Uint8Array {
+  const model: RawModel = {
+    irVersion: IR_VERSION,
+    producerName: 'llmkit',
+    opsetImport: [
+      { domain: '', version: OPSET },
+      { domain: MICROSOFT, version: 1 },
+    ],
+    graph: {
+      name: graph.name ?? 'llmkit',
+      node: graph.nodes.map((node) => ({
+        name: node.name,
+        opType: node.op,
+        domain: node.domain ?? '',
+        input: node.inputs,
+        output: node.outputs,
+        attribute: Object.entries(node.attrs).map(([name, attr]) => rawAttribute(name, attr)),
+      })),
+      initializer,
+      input: graph.inputs.map(rawPort),
+      output: graph.outputs.map(rawPort),
+    },
+  };
+  const bytes = modelProto.encode(modelProto.create(model)).finish();
+  if (bytes.byteLength > MAX_PROTO_BYTES) {
+    throw new LlmkitError('bug', 'an ONNX model above 2 GiB needs its weights in an external file', { where });
+  }
+  return bytes;
 }
 
 /**

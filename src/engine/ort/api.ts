@@ -20,6 +20,7 @@ const TEXT = 'const char *';
 const CALLS = {
   CreateEnv: [3, 'int', TEXT, P],
   CreateSession: [7, P, PATH, P, P],
+  CreateSessionFromArray: [8, P, P, 'size_t', P, P],
   Run: [9, P, P, 'const char **', P, 'size_t', 'const char **', 'size_t', P],
   CreateSessionOptions: [10, P],
   SetOptimizedModelFilePath: [11, P, PATH],

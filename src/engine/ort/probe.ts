@@ -1,9 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { LlmkitError } from '../../core/errors.ts';
 import type { OnnxGraph } from '../../io/onnx-graph.ts';
-import { writeOnnxModel } from '../../io/onnx.ts';
+import { encodeOnnxModel } from '../../io/onnx.ts';
 import { ortApi } from './api.ts';
 import { createSession, type SessionOptions } from './session.ts';
 import { ortTensor } from './value.ts';
@@ -29,21 +26,15 @@ export interface OrtProbe {
 export function probeOrt(): OrtProbe {
   const begin = performance.now();
   const { version, libraryPath } = ortApi();
-  const dir = mkdtempSync(join(tmpdir(), 'llmkit-ort-'));
-  try {
-    const path = join(dir, 'probe.onnx');
-    writeOnnxModel(path, INT8_PRODUCT);
-    const int8Exact = productIsExact(path, {});
-    if (!int8Exact && !productIsExact(path, { x64QuantPrecision: true })) {
-      throw new LlmkitError('environment', `ONNX Runtime ${version} computes a wrong int8 product on this machine`, {
-        where: libraryPath,
-        hint: 'use the fp32 model (quantize keeps it), and report the CPU model',
-      });
-    }
-    return { version, libraryPath, int8Exact, ms: performance.now() - begin };
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
+  const model = encodeOnnxModel(INT8_PRODUCT);
+  const int8Exact = productIsExact(model, {});
+  if (!int8Exact && !productIsExact(model, { x64QuantPrecision: true })) {
+    throw new LlmkitError('environment', `ONNX Runtime ${version} computes a wrong int8 product on this machine`, {
+      where: libraryPath,
+      hint: 'use the fp32 model (quantize keeps it), and report the CPU model',
+    });
   }
+  return { version, libraryPath, int8Exact, ms: performance.now() - begin };
 }
 
 const ROWS = 2;
@@ -66,8 +57,8 @@ function weights(): Int8Array {
 }
 
 /** Every activation is 255 (127 above the zero point), so each sum is plus or minus 64 x 127 x 127. */
-function productIsExact(path: string, options: SessionOptions): boolean {
-  const session = createSession(path, { ...options, threads: 1 });
+function productIsExact(model: Uint8Array, options: SessionOptions): boolean {
+  const session = createSession(model, { ...options, threads: 1 });
   try {
     const a = ortTensor(new Uint8Array(ROWS * INNER).fill(255), [ROWS, INNER]);
     const { y } = session.run({ a }, ['y']);

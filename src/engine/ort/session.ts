@@ -39,19 +39,24 @@ export interface SessionOptions {
 }
 
 /**
- * Opens a model by path, so that external weights beside it are found and mapped.
+ * Opens a model, by path so that external weights beside it are found and mapped, or from the bytes of a small one.
  *
  * @throws LlmkitError('data') for a missing or invalid model, 'environment' for an op this build lacks.
  */
-export function createSession(modelPath: string, options: SessionOptions = {}): OrtSession {
+export function createSession(model: string | Uint8Array, options: SessionOptions = {}): OrtSession {
   const api = ortApi();
-  if (!existsSync(modelPath)) throw new LlmkitError('data', 'no such model file', { where: modelPath });
+  const where = typeof model === 'string' ? model : 'a model in memory';
+  if (typeof model === 'string' && !existsSync(model)) throw new LlmkitError('data', 'no such model file', { where });
   const sessionOptions = api.get('CreateSessionOptions');
   try {
     applyOptions(api, sessionOptions, options);
-    return new Session(api, api.get('CreateSession', api.env, modelPath, sessionOptions), modelPath);
+    const handle =
+      typeof model === 'string'
+        ? api.get('CreateSession', api.env, model, sessionOptions)
+        : api.get('CreateSessionFromArray', api.env, model, model.byteLength, sessionOptions);
+    return new Session(api, handle, where);
   } catch (error) {
-    throw located(error, modelPath);
+    throw located(error, where);
   } finally {
     api.release('SessionOptions', sessionOptions);
   }
