@@ -1,14 +1,11 @@
 import {
   attention,
   causalBlocks,
-  concat,
   constant,
-  gather,
   greaterEqual,
   logicalAnd,
   reshape,
   rmsNorm,
-  rotary,
   scalar,
   scale,
   select,
@@ -17,7 +14,7 @@ import {
   swapHeads,
 } from '../graph/index.ts';
 import type { Value } from '../graph/index.ts';
-import { rotaryTables } from '../model/rope.ts';
+import { rotation } from './rotation.ts';
 import type { Attend, DecoderWeights } from './weights.ts';
 
 /** A batch of rows, each one or several documents packed one after another. */
@@ -46,7 +43,7 @@ export function packedAttention(weights: DecoderWeights, starts: Value, shape: P
     [length],
   );
   const positions = sub(index, starts);
-  const turn = rotation(weights, positions, shape);
+  const turn = rotation(spec, positions, length);
   const blocks = causalBlocks(length, band, blockSize);
   const masks = blocks.map(({ start, end, keyStart }) => {
     const queryIndex = slice(index, 0, start, end - start);
@@ -71,21 +68,6 @@ export function packedAttention(weights: DecoderWeights, starts: Value, shape: P
     const out = attention(swapHeads(queries), swapHeads(keys), swapHeads(values), masks, blocks);
     return reshape(swapHeads(out), [batch * length, heads * headDim]);
   };
-}
-
-/** Turns [batch, length, heads, D] by each token's position; the identity for families with learned positions. */
-function rotation(weights: DecoderWeights, positions: Value, { batch, length }: PackedShape): (x: Value) => Value {
-  const { position, attention: sizes } = weights.spec;
-  if (position.kind !== 'rotary') return (x) => x;
-  const { dim } = position;
-  const tables = rotaryTables(position, length);
-  const rows = (table: Float32Array): Value => {
-    const half = gather(constant(weights.graph, table, [length, dim / 2]), positions);
-    return reshape(concat([half, half], 2), [batch, length, 1, dim]);
-  };
-  const [cos, sin] = [rows(tables.cos), rows(tables.sin)];
-  if (dim === sizes.headDim) return (x) => rotary(x, cos, sin);
-  return (x) => concat([rotary(slice(x, 3, 0, dim), cos, sin), slice(x, 3, dim, sizes.headDim - dim)], 3);
 }
 
 /** For a row given as document lengths, where each token's document starts. Lengths add up to the row. */

@@ -101,6 +101,11 @@ function withGradients(source: Graph, weights: TrainingWeights, options: Trainin
 }
 
 function finish(graph: Graph, weights: TrainingWeights): DecoderGraph {
-  const slots = [...weights.slots.values()].map(({ value: _, ...slot }) => slot);
-  return { graph, weights: slots };
+  const described = [...weights.slots.values()].map(({ name, shape, dtype, trained }) => ({
+    name,
+    shape,
+    dtype,
+    trained,
+  }));
+  return { graph, weights: described };
 }

@@ -17,3 +17,5 @@ export { expand, reachable, rewrite } from './rewrite.ts';
 export { recompute } from './recompute.ts';
 export { lowerToTensorFlow } from './lower-tensorflow.ts';
 export type { TfTarget } from './tf-emission.ts';
+export { lowerToOnnx } from './lower-onnx.ts';
+export type { WeightData } from './lower-onnx.ts';

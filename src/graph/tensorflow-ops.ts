@@ -149,7 +149,9 @@ export const emitters: Record<string, Emitter> = {
       Taxis: { type: 'i32' },
       batch_dims: { i: 0 },
     };
-    return [to.add('GatherV2', [to.ref(table), to.ref(indices), to.ints([0], [])], attrs)];
+    return [
+      to.add('GatherV2', [to.ref(table), to.ref(indices), to.ints([(node.attrs as { axis: number }).axis], [])], attrs),
+    ];
   },
   segment_sum: (node, to) => {
     const [data, ids] = node.inputs as [Value, Value];

@@ -172,13 +172,15 @@ function compute(node: Node, inputs: Tensor[], feeds: Feeds): Tensor[] {
         }),
       ];
     }
-    case 'gather':
+    case 'gather': {
+      const after = attrs.axis + b.shape.length;
       return [
-        map(
-          shape,
-          (i) => a.data[offset(a, [b.data[offset(b, i.slice(0, b.shape.length))]!, ...i.slice(b.shape.length)])]!,
-        ),
+        map(shape, (i) => {
+          const row = b.data[offset(b, i.slice(attrs.axis, after))]!;
+          return a.data[offset(a, [...i.slice(0, attrs.axis), row, ...i.slice(after)])]!;
+        }),
       ];
+    }
     case 'segment_sum': {
       const out = map(shape, () => 0);
       each(a.shape, (i, flat) => (out.data[offset(out, i.with(0, b.data[i[0]!]!))]! += a.data[flat]!));

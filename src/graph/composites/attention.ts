@@ -1,4 +1,4 @@
-import { shapeError, staticShape } from '../types.ts';
+import { apply, shapeError, staticShape } from '../types.ts';
 import type { OpDef, Value } from '../types.ts';
 import { add, mul, sub } from '../ops/elementwise.ts';
 import { concat, reshape, slice, transpose } from '../ops/layout.ts';
@@ -168,3 +168,17 @@ export const cachedAttentionOp: OpDef<CachedAttentionAttrs> = {
     ];
   },
 };
+
+export function cachedAttention(inputs: Value[], attrs: CachedAttentionAttrs): readonly Value[] {
+  return inputs[0]!.graph.add(cachedAttentionOp, inputs, attrs).outputs;
+}
+
+/**
+ * The positions of the tokens of a cached run: i64 [batch, sequence], ending at each row's length.
+ * Inputs: ids i64 [batch, sequence], seqlens_k i32 [batch] (total length - 1). Lowered to ONNX only.
+ */
+export const cachedPositionsOp: OpDef<Record<never, never>> = {
+  name: 'cached_positions',
+  infer: ([ids]) => [{ shape: ids!.shape, dtype: 'i64' }],
+};
+export const cachedPositions = (ids: Value, lengths: Value): Value => apply(cachedPositionsOp, [ids, lengths], {});

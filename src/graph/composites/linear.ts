@@ -1,5 +1,5 @@
 import { apply, shapeError, staticShape } from '../types.ts';
-import type { DType, OpDef, Value } from '../types.ts';
+import type { OpDef, Value } from '../types.ts';
 import { add, cast } from '../ops/elementwise.ts';
 import { matmul } from '../ops/matmul.ts';
 import { reshape } from '../ops/layout.ts';
@@ -55,17 +55,20 @@ export interface QuantizedLinearAttrs {
 }
 
 /**
- * y = x dequantize(Q)^T + b for inference: Q i8 [out, in], scales f32 [out, in/groupSize] (w8a16) or [out, 1] (w8a8, where
- * each row of x is quantized to unsigned 8 bits around 128 as it comes). Lowered to ONNX only.
+ * y = x dequantize(Q)^T + b for inference, lowered to ONNX only. The codes lie as their kernels want them:
+ * w8a8: i8 [in, out], scales f32 [out]; each row of x is quantized to unsigned 8 bits around 128 as it comes.
+ * w8a16: u8 [out, groups, groupSize] with zero at 128, scales f32 [out, groups].
  */
 export const quantizedLinearOp: OpDef<QuantizedLinearAttrs> = {
   name: 'quantized_linear',
-  infer(inputs) {
-    const [x, codes] = inputs as [Value, Value];
-    const dtypes: DType[] = ['i8', 'u8'];
-    const fits = codes.shape[1] === x.shape.at(-1) && dtypes.includes(codes.dtype);
-    if (!fits) shapeError('quantized_linear', 'x [..., in], codes [out, in]', inputs);
-    return [{ shape: [...x.shape.slice(0, -1), codes.shape[0]!], dtype: 'f32' }];
+  infer(inputs, { scheme, groupSize }) {
+    const [x, codes, scales] = inputs as [Value, Value, Value];
+    const [out, width] =
+      scheme === 'w8a8'
+        ? [codes.shape[1]!, codes.shape[0]!]
+        : [codes.shape[0]!, (codes.shape[1] as number) * groupSize];
+    if (width !== x.shape.at(-1) || scales.shape[0] !== out) shapeError('quantized_linear', scheme, inputs);
+    return [{ shape: [...x.shape.slice(0, -1), out], dtype: 'f32' }];
   },
 };
 
@@ -78,14 +81,3 @@ export function quantizedLinear(
 ): Value {
   return apply(quantizedLinearOp, bias ? [x, codes, scales, bias] : [x, codes, scales], attrs);
 }
-
-/** Rows of an int8 table [vocab, hidden] times their scales f32 [vocab, 1]: a quantized embedding. Lowered to ONNX only. */
-export const quantizedGatherOp: OpDef<Record<never, never>> = {
-  name: 'quantized_gather',
-  infer(inputs) {
-    const [table, , ids] = inputs as [Value, Value, Value];
-    return [{ shape: [...ids.shape, ...table.shape.slice(1)], dtype: 'f32' }];
-  },
-};
-export const quantizedGather = (table: Value, scales: Value, ids: Value): Value =>
-  apply(quantizedGatherOp, [table, scales, ids], {});

@@ -1,4 +1,4 @@
-import { apply, shapeError, staticShape } from '../types.ts';
+import { apply, shapeError } from '../types.ts';
 import type { OpDef, Value } from '../types.ts';
 import { add, mul, neg } from '../ops/elementwise.ts';
 import { concat, slice } from '../ops/layout.ts';
@@ -19,7 +19,7 @@ export const rotaryOp: OpDef<Record<never, never>> = {
   gradient: ({ inputs: [, cos, sin] }, [dy]) => [rotary(dy!, cos!, neg(sin!)), undefined, undefined],
   expand({ inputs: [x, cos, sin] }) {
     const axis = x!.shape.length - 1;
-    const half = staticShape(x!)[axis]! / 2;
+    const half = (x!.shape[axis] as number) / 2;
     const rotated = concat([neg(slice(x!, axis, half, half)), slice(x!, axis, 0, half)], axis);
     return [add(mul(x!, cos!), mul(rotated, sin!))];
   },

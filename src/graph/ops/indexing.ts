@@ -1,22 +1,25 @@
-import { apply, shapeError, staticShape } from '../types.ts';
+import { LlmkitError } from '../../core/errors.ts';
+import { apply, elements, shapeError, staticShape } from '../types.ts';
 import type { OpDef, Value } from '../types.ts';
 import { reshape } from './layout.ts';
 
-/** Rows of a table [n, ...] at indices i32 of any shape. */
-export const gatherOp: OpDef<Record<never, never>> = {
+/** Entries of a table along one axis (its rows, by default) at indices i32 or i64 of any shape, which replace the axis. */
+export const gatherOp: OpDef<{ axis: number }> = {
   name: 'gather',
-  infer(inputs) {
+  infer(inputs, { axis }) {
     const [table, indices] = inputs as [Value, Value];
     if (indices.dtype !== 'i32' && indices.dtype !== 'i64') shapeError('gather', 'indices must be integers', inputs);
-    return [{ shape: [...indices.shape, ...table.shape.slice(1)], dtype: table.dtype }];
+    const shape = [...table.shape.slice(0, axis), ...indices.shape, ...table.shape.slice(axis + 1)];
+    return [{ shape, dtype: table.dtype }];
   },
-  gradient({ inputs: [table, indices] }, [dy]) {
+  gradient({ inputs: [table, indices], attrs: { axis } }, [dy]) {
+    if (axis !== 0) throw new LlmkitError('bug', 'gather is differentiated along its first axis only');
     const [rows, ...row] = staticShape(table!);
-    const count = staticShape(indices!).reduce((product, dim) => product * dim, 1);
+    const count = elements(indices!);
     return [segmentSum(reshape(dy!, [count, ...row]), reshape(indices!, [count]), rows!), undefined];
   },
 };
-export const gather = (table: Value, indices: Value): Value => apply(gatherOp, [table, indices], {});
+export const gather = (table: Value, indices: Value, axis = 0): Value => apply(gatherOp, [table, indices], { axis });
 
 /** out[segment] = the sum of the rows of `data` [n, ...] whose id i32 [n] is that segment. */
 export const segmentSumOp: OpDef<{ segments: number }> = {

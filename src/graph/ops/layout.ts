@@ -43,13 +43,13 @@ export const concatOp: OpDef<{ axis: number }> = {
     const fits = (other: Value): boolean =>
       other.dtype === first.dtype && sameShape(other.shape.toSpliced(axis, 1), first.shape.toSpliced(axis, 1));
     if (axis < 0 || axis >= first.shape.length || !inputs.every(fits)) shapeError('concat', `on axis ${axis}`, inputs);
-    const size = inputs.reduce((total, part) => total + staticShape(part)[axis]!, 0);
+    const size = inputs.reduce((total, part) => total + (part.shape[axis] as number), 0);
     return [{ shape: first.shape.with(axis, size), dtype: first.dtype }];
   },
   gradient({ inputs, attrs: { axis } }, [dy]) {
     let start = 0;
     return inputs.map((part) => {
-      const size = staticShape(part)[axis]!;
+      const size = part.shape[axis] as number;
       start += size;
       return slice(dy!, axis, start - size, size);
     });
