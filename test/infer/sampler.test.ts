@@ -25,6 +25,7 @@ function expectDistribution(options: SamplerOptions, expected: number[], present
     cells++;
     statistic += (counts[id]! - DRAWS * probability) ** 2 / (DRAWS * probability);
   }
+  if (cells === 1) return;
   // Wilson and Hilferty's approximation of the quantile.
   const freedom = cells - 1;
   const limit = freedom * (1 - 2 / (9 * freedom) + 3.09 * Math.sqrt(2 / (9 * freedom))) ** 3;
