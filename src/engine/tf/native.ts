@@ -7,10 +7,7 @@ import { loadBinding, type TfBinding } from './binding.ts';
 import { checkTensorData, dtypeOf, pairedShape, sizeOf, TF_TYPE } from './dtypes.ts';
 import { checkFeeds, checkGraph } from './feeds.ts';
 import { encodeSavedModel, tensorName } from './saved-model.ts';
-import type { AlignedMemory, TfData, TfEngine, TfProgram, TfReadData, TfTensor } from './types.ts';
-
-/** libtensorflow aliases memory that starts at a multiple of this and copies the rest (Eigen's largest alignment). */
-const ALIGNMENT = 64;
+import type { TfData, TfEngine, TfProgram, TfReadData, TfTensor } from './types.ts';
 
 class NativeTensor implements TfTensor {
   readonly shape: readonly number[];
@@ -86,16 +83,23 @@ class NativeProgram implements TfProgram {
 export class NativeEngine implements TfEngine {
   readonly kind = 'native';
   readonly description: string;
+  readonly reason: string;
   readonly tensorflowVersion: string;
   readonly usesGpu: boolean;
   readonly #binding: TfBinding;
   readonly #programs = new Set<NativeProgram>();
 
-  /** Loads the addon; `mode` ends the description (`fp32`, `bf16`). Throws `environment` when it does not load. */
-  constructor(addonPath: string, mode: string) {
+  /** Whether products of f32 tensors run in bf16 (TF_SET_ONEDNN_FPMATH_MODE), seen from a product, not from the variable. */
+  readonly bf16Products: boolean;
+
+  /** Loads the addon. `reason` says why this engine was chosen. Throws `environment` when it does not load or run. */
+  constructor(addonPath: string, reason = 'asked for') {
     this.#binding = loadBinding(addonPath);
+    this.reason = reason;
     this.tensorflowVersion = this.#binding.TF_Version;
     this.usesGpu = this.#binding.isUsingGpuDevice();
+    this.bf16Products = this.#roundsToBf16();
+    const mode = this.bf16Products ? 'bf16 products' : 'fp32';
     this.description = `TensorFlow ${this.tensorflowVersion} (native, ${this.usesGpu ? 'gpu' : 'cpu'}, ${mode})`;
   }
 
@@ -160,33 +164,52 @@ export class NativeEngine implements TfEngine {
     return Uint8Array.from(values.subarray(0, sizeOf(shape)));
   }
 
-  allocate(byteLength: number): AlignedMemory {
-    const buffer = new ArrayBuffer(Math.ceil(byteLength / 4) * 4 + ALIGNMENT);
-    for (let byteOffset = 0; byteOffset < ALIGNMENT && !this.usesGpu; byteOffset += 8) {
-      if (this.#aliases(buffer, byteOffset)) return { buffer, byteOffset, byteLength };
-    }
-    return { buffer, byteOffset: 0, byteLength };
-  }
-
   numTensors(): number {
     return this.#binding.getNumOfTensors();
   }
 
   dispose(): void {
-    for (const program of [...this.#programs]) program.dispose();
+    for (const program of this.#programs) program.dispose();
   }
 
-  /** JavaScript cannot see an address; whether a write shows through a tensor tells what its alignment is. */
-  #aliases(buffer: ArrayBuffer, byteOffset: number): boolean {
-    const word = new Int32Array(buffer, byteOffset, 1);
-    const id = this.#binding.createTensor([1], TF_TYPE.i32, word);
-    word[0] = 1;
-    const seen = this.#binding.tensorDataSync(id)[0] === 1;
-    word[0] = 0;
-    this.#binding.deleteTensor(id);
-    return seen;
+  /** Runs 1 + 2^-10, which bf16 rounds to 1, through a product. */
+  #roundsToBf16(): boolean {
+    const size = ROUNDING_SIZE ** 2;
+    const identity = Float32Array.from({ length: size }, (_, i) => (i % (ROUNDING_SIZE + 1) === 0 ? 1 : 0));
+    const program = this.load(roundingGraph);
+    const shape = [ROUNDING_SIZE, ROUNDING_SIZE];
+    const feeds = {
+      x: this.tensor(new Float32Array(size).fill(1 + 2 ** -10), shape, 'f32'),
+      identity: this.tensor(identity, shape, 'f32'),
+    };
+    const { y } = program.run(feeds);
+    const rounded = (this.read(y!)[0] ?? 0) === 1;
+    for (const tensor of [feeds.x, feeds.identity, y!]) tensor.dispose();
+    program.dispose();
+    return rounded;
   }
 }
+
+/** x [n, n] times the identity, large enough that oneDNN takes its bf16 kernels where it has them. */
+const ROUNDING_SIZE = 128;
+const roundingGraph: TfGraph = {
+  nodes: [
+    ...['x', 'identity'].map((name) => ({
+      name,
+      op: 'Placeholder',
+      inputs: [],
+      attrs: { dtype: { type: 'f32' as const }, shape: { shape: [ROUNDING_SIZE, ROUNDING_SIZE] } },
+    })),
+    {
+      name: 'y',
+      op: 'BatchMatMulV2',
+      inputs: ['x', 'identity'],
+      attrs: { T: { type: 'f32' }, adj_x: { b: false }, adj_y: { b: false } },
+    },
+  ],
+  inputs: ['x', 'identity'].map((name) => ({ name, dtype: 'f32', shape: [ROUNDING_SIZE, ROUNDING_SIZE] })),
+  outputs: [{ name: 'y', ref: 'y', dtype: 'f32', shape: [ROUNDING_SIZE, ROUNDING_SIZE] }],
+};
 
 function nativeTensor(tensor: TfTensor): NativeTensor {
   if (tensor instanceof NativeTensor) return tensor;

@@ -17,31 +17,24 @@ export type EngineChoice = 'auto' | 'native' | 'wasm';
  */
 export interface TfEngine {
   readonly kind: 'native' | 'wasm';
-  /** For a person: what runs, in which mode, e.g. `TensorFlow 2.21.0 (native, cpu, bf16)`. */
+  /** For a person: what runs, in which mode, e.g. `TensorFlow 2.21.0 (native, cpu, fp32)`. */
   readonly description: string;
+  /** Why this engine and, when it is not the native one, why not that. */
+  readonly reason: string;
   /** Prepares a graph. Throws a `bug` naming the node when the engine cannot take it. */
   load(graph: TfGraph): TfProgram;
   /**
    * Makes a tensor of `shape` from `data` (row-major). **The data is given away**: the native engine aliases memory
-   * that happens to start at a multiple of 64 bytes and copies the rest, so do not write to it afterwards.
+   * whose address is a multiple of 64 (`alignedBuffer` of io) and copies the rest, so do not write to it afterwards.
    * bf16: `data` holds bits, the last dimension is even, and the tensor is held as int32 pairs. Native only.
    */
   tensor(data: TfData, shape: readonly number[], dtype: TfDType): TfTensor;
   /** Copies a tensor out. f32, i32, u8 and bool only; cast bf16 inside the graph. */
   read(tensor: TfTensor): TfReadData;
-  /** Zeroed memory that `tensor` takes without a copy. */
-  allocate(byteLength: number): AlignedMemory;
   /** Live tensors, including those that programs hold, for leak tests. */
   numTensors(): number;
   /** Frees the programs that are still loaded. Tensors are the caller's. */
   dispose(): void;
-}
-
-/** A stretch of memory inside a larger buffer, to build typed arrays on. */
-export interface AlignedMemory {
-  readonly buffer: ArrayBuffer;
-  readonly byteOffset: number;
-  readonly byteLength: number;
 }
 
 /** A graph ready to run. */

@@ -7,7 +7,7 @@ import { LlmkitError } from '../../core/errors.ts';
 import type { TfDType, TfGraph } from '../../graph/tf-graph.ts';
 import { checkTensorData } from './dtypes.ts';
 import { checkFeeds, checkGraph } from './feeds.ts';
-import type { AlignedMemory, TfData, TfEngine, TfProgram, TfReadData, TfTensor } from './types.ts';
+import type { TfData, TfEngine, TfProgram, TfReadData, TfTensor } from './types.ts';
 import { graphModelName, toGraphArtifacts, type WasmGraphModel } from './wasm-graph.ts';
 import { registerWasmOps } from './wasm-ops.ts';
 
@@ -82,16 +82,18 @@ class WasmProgram implements TfProgram {
 export class WasmEngine implements TfEngine {
   readonly kind = 'wasm';
   readonly description: string;
+  readonly reason: string;
   readonly #tfjs: Tfjs;
   readonly #programs = new Set<WasmProgram>();
 
-  private constructor(tfjs: Tfjs) {
+  private constructor(tfjs: Tfjs, reason: string) {
     this.#tfjs = tfjs;
+    this.reason = reason;
     this.description = `TensorFlow.js ${tfjs.core.version_core} (wasm, fp32)`;
   }
 
-  /** Starts the backend. Throws `environment` when WebAssembly cannot. */
-  static async create(): Promise<WasmEngine> {
+  /** Starts the backend. `reason` says why this engine was chosen. Throws `environment` when WebAssembly cannot. */
+  static async create(reason = 'asked for'): Promise<WasmEngine> {
     // The packages' CommonJS builds: their ES modules import without extensions, which Node refuses.
     const require = createRequire(import.meta.url);
     const core = require('@tensorflow/tfjs-core') as typeof Core;
@@ -103,7 +105,7 @@ export class WasmEngine implements TfEngine {
     }
     await core.ready();
     registerWasmOps(core, converter);
-    return new WasmEngine({ core, converter });
+    return new WasmEngine({ core, converter }, reason);
   }
 
   load(graph: TfGraph): TfProgram {
@@ -133,16 +135,12 @@ export class WasmEngine implements TfEngine {
     return dtype === 'u8' ? Uint8Array.from(data) : data.slice();
   }
 
-  allocate(byteLength: number): AlignedMemory {
-    return { buffer: new ArrayBuffer(byteLength), byteOffset: 0, byteLength };
-  }
-
   numTensors(): number {
     return this.#tfjs.core.memory().numTensors;
   }
 
   dispose(): void {
-    for (const program of [...this.#programs]) program.dispose();
+    for (const program of this.#programs) program.dispose();
   }
 }
 
