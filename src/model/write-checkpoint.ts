@@ -8,7 +8,12 @@ import { type CheckpointDtype, specToConfig } from './config.ts';
 import type { DecoderSpec } from './spec.ts';
 import { expectedTensors } from './tensors.ts';
 
-const STORED: Record<CheckpointDtype, SafetensorsDType> = { float32: 'F32', bfloat16: 'BF16', float16: 'F16' };
+/** How safetensors calls them. */
+export const STORED_DTYPE: Record<CheckpointDtype, SafetensorsDType> = {
+  float32: 'F32',
+  bfloat16: 'BF16',
+  float16: 'F16',
+};
 
 /** f32 values as the little-endian bytes of another dtype, rounded to nearest even. */
 export function encodeF32(values: Float32Array, dtype: SafetensorsDType): Uint8Array {
@@ -38,7 +43,7 @@ export function writeCheckpoint(
   options: { dtype: CheckpointDtype; initializerRange?: number },
 ): void {
   mkdirSync(dir, { recursive: true });
-  const dtype = STORED[options.dtype];
+  const dtype = STORED_DTYPE[options.dtype];
   const read = typeof tensors === 'function' ? tensors : (name: string) => tensors.get(name);
   writeSafetensors(
     join(dir, 'model.safetensors'),
