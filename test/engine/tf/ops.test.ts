@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TfEngine, TfTensor } from '../../../src/engine/tf/types.ts';
 import { WasmEngine } from '../../../src/engine/tf/wasm.ts';
-import { hardCases, opCases } from './op-cases.ts';
+import { hardCases } from './op-cases-hard.ts';
+import { mathCases } from './op-cases-math.ts';
+import { moveCases } from './op-cases-moves.ts';
 import { caseGraph, type OpCase } from './ops.ts';
 import { nativeEngine, nativeInstall } from './native-or-skip.ts';
 
-const cases = [...opCases, ...hardCases];
+const cases = [...mathCases, ...moveCases, ...hardCases];
 const title = (opCase: OpCase): string => (opCase.label === undefined ? opCase.op : `${opCase.op}, ${opCase.label}`);
 
 /** Largest difference from the expected values; shapes and dtypes must be equal. */

@@ -73,3 +73,9 @@ export function caseGraph(opCase: OpCase): TfGraph {
     })),
   };
 }
+
+export function softmaxRow(row: number[]): number[] {
+  const e = row.map((x) => Math.exp(x));
+  const sum = e.reduce((total, x) => total + x, 0);
+  return e.map((x) => x / sum);
+}
