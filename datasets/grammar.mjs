@@ -57,21 +57,51 @@ export function parseGrammar(text, language) {
   return { language, slots, intents };
 }
 
-/** Fills every {choice|choice} and {$slot}, innermost first, and tidies the blanks an empty choice leaves. */
-export function expand(next, grammar, pattern) {
+/** Reads the text form that the head of corpus/source/bank.en.txt explains: {language, slots, topics: {title, sentences}[]}. */
+export function parseTopics(text, language) {
+  const asGrammar = text.replace(/^# .*$/gm, '').replace(/^- /gm, '? ');
+  const { slots, intents } = parseGrammar(asGrammar, language);
+  const topics = [...intents].map(([title, { patterns }]) => ({ title, sentences: patterns }));
+  return { language, slots, topics };
+}
+
+/**
+ * Fills every {choice|choice} and {$slot}, innermost first, and tidies the blanks an empty choice leaves.
+ * {@slot} and {@slot.1} (the part after the first "/") keep one choice for as long as `bound` is the same map.
+ */
+export function expand(next, grammar, pattern, bound = new Map()) {
+  const choicesOf = (name) => {
+    const choices = grammar.slots.get(name);
+    if (!choices) throw new Error(`${grammar.language} grammar: no slot $${name}`);
+    return choices;
+  };
+  const fill = (hole) => {
+    const [, name] = /^\$(\w+)$/.exec(hole) ?? [];
+    if (name !== undefined) return pick(next, choicesOf(name));
+    const [, kept, part] = /^@(\w+)(?:\.(\d))?$/.exec(hole) ?? [];
+    if (kept === undefined) return pick(next, hole.split('|'));
+    if (!bound.has(kept)) bound.set(kept, pick(next, choicesOf(kept)).split('/'));
+    return bound.get(kept)[Number(part ?? 0)];
+  };
   let text = pattern;
-  for (;;) {
-    const hole = /\{([^{}]*)\}|\$(\w+)/.exec(text);
-    if (!hole) break;
-    const name = hole[2] ?? /^\$(\w+)$/.exec(hole[1])?.[1];
-    const choices = name === undefined ? hole[1].split('|') : grammar.slots.get(name);
-    if (!choices) throw new Error(`grammar.${grammar.language}.txt: no slot $${name}`);
-    text = text.slice(0, hole.index) + pick(next, choices) + text.slice(hole.index + hole[0].length);
+  for (let hole; (hole = /\{([^{}]*)\}|(\$\w+)/.exec(text));) {
+    text = text.slice(0, hole.index) + fill(hole[1] ?? hole[2]) + text.slice(hole.index + hole[0].length);
   }
   return text
     .replace(/ +/g, ' ')
     .replace(/ ([,.?!])/g, '$1')
     .trim();
+}
+
+// Both look at the last clause.
+const ENGLISH_QUESTION =
+  /(^|[,.!?] )(any|who|what|what's|why|how|when|where|which|can|could|may|do|does|did|is|are|was|has|will|would|should|if)\b[^,.!?]*(, (when|am|do|is)\b.*)?$/i;
+const CHINESE_QUESTION = /(吗|怎么|什么|多久|多长|哪|几|多少|(.)不\2|有没有|谁|了没有)[^，。！]*$/u;
+
+/** What ends a sentence that has no mark yet: a question mark if its last clause asks, otherwise a full stop. */
+export function endMark(text, language) {
+  if (language === 'zh') return CHINESE_QUESTION.test(text) ? '？' : '。';
+  return ENGLISH_QUESTION.test(text) ? '?' : '.';
 }
 
 function ngrams(text, size) {

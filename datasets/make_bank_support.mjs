@@ -3,7 +3,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chance, contained, expand, parseGrammar, pick, random, shuffle, similarity } from './grammar.mjs';
+import { chance, contained, endMark, expand, parseGrammar, pick, random, shuffle, similarity } from './grammar.mjs';
 
 const SEED = 20240607;
 const TRAIN_ROWS = 24;
@@ -25,11 +25,6 @@ const COMPLAINTS = new Set([
   'update_address',
 ]);
 
-// Both look at the last clause.
-const ENGLISH_QUESTION =
-  /(^|[,.!?] )(any|who|what|what's|why|how|when|where|which|can|could|may|do|does|did|is|are|was|has|will|would|should|if)\b[^,.!?]*(, (when|am|do|is)\b.*)?$/i;
-const CHINESE_QUESTION = /(吗|怎么|什么|多久|多长|哪|几|多少|(.)不\2|有没有|谁|了没有)[^，。！]*$/u;
-
 const folder = join(dirname(fileURLToPath(import.meta.url)), 'bank-support');
 
 /** Swaps two neighbouring letters inside one longer word. */
@@ -48,8 +43,7 @@ function capital(text) {
 function englishMessage(next, grammar, intent, core, sequel) {
   let text = core;
   if (!/[?!.]$/.test(text)) {
-    const end = ENGLISH_QUESTION.test(text) ? '?' : '.';
-    text += sequel !== '' || chance(next, 0.8) ? end : '';
+    text += sequel !== '' || chance(next, 0.8) ? endMark(text, 'en') : '';
   }
   if (sequel !== '') text += ` ${sequel}`;
   const angry = COMPLAINTS.has(intent) && chance(next, 0.15);
@@ -66,8 +60,7 @@ function englishMessage(next, grammar, intent, core, sequel) {
 function chineseMessage(next, grammar, intent, core, sequel) {
   let text = core;
   if (!/[？！。?!]$/u.test(text)) {
-    const end = CHINESE_QUESTION.test(text) ? '？' : '。';
-    text += sequel !== '' || chance(next, 0.75) ? end : '';
+    text += sequel !== '' || chance(next, 0.75) ? endMark(text, 'zh') : '';
   } else if (text.endsWith('?')) {
     text = `${text.slice(0, -1)}？`;
   }

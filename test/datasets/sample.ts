@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** Where the bundled samples lie. */
@@ -38,4 +40,15 @@ export function countBy<T>(items: readonly T[], key: (item: T) => string): Map<s
   const counts = new Map<string, number>();
   for (const item of items) counts.set(key(item), (counts.get(key(item)) ?? 0) + 1);
   return counts;
+}
+
+/** Runs a generator into an empty folder; the names of those files that differ from the committed ones. */
+export function regenerate(script: string, folder: string, names: readonly string[]): string[] {
+  const out = mkdtempSync(join(tmpdir(), 'llmkit-datasets-'));
+  try {
+    execFileSync(process.execPath, [join(DATASETS, script), '--out', out]);
+    return names.filter((name) => !readFileSync(join(out, name)).equals(readFileSync(join(DATASETS, folder, name))));
+  } finally {
+    rmSync(out, { recursive: true });
+  }
 }
