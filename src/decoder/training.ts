@@ -28,7 +28,7 @@ export interface TrainingGraphOptions {
   lora: LoraOptions | undefined;
   /** loss: forward only. gradients: forward and backward. logits: of every position, for oracles and checks. */
   produce: 'loss' | 'gradients' | 'logits';
-  /** Add this batch's gradients to those fed as `accumulated:<name>`. */
+  /** Add this batch's gradients to those fed as `accumulated/<name>`. */
   accumulate?: boolean;
   /** layer: keep each block's input only and compute the rest again in the backward pass. */
   memory?: 'none' | 'layer';
@@ -41,8 +41,8 @@ export interface DecoderGraph {
   weights: Omit<WeightSlot, 'value'>[];
 }
 
-export const GRADIENT = 'gradient:';
-export const ACCUMULATED = 'accumulated:';
+export const GRADIENT = 'gradient/';
+export const ACCUMULATED = 'accumulated/';
 
 /**
  * The training step without its optimizer, as one graph.
@@ -51,7 +51,7 @@ export const ACCUMULATED = 'accumulated:';
  * the flattened tokens), `target_ids` i32 [targets], `target_weights` f32 [targets], `dropout_seed` i32 [2] where there is
  * dropout, and every weight under its checkpoint name.
  * Outputs: `loss`, the weighted **sum** over targets (dividing by the step's targets is the optimizer's business, which is
- * what makes accumulation equal to a large batch), and `gradient:<name>` of each trained weight; or `logits` f32
+ * what makes accumulation equal to a large batch), and `gradient/<name>` of each trained weight; or `logits` f32
  * [batch * length, vocab].
  */
 export function buildTrainingGraph(options: TrainingGraphOptions): DecoderGraph {

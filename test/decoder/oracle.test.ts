@@ -57,7 +57,7 @@ describe.each(FAMILIES)('%s against transformers and PEFT', (name) => {
     expect(batch.target_ids.length).toBe(n);
     expect(results['loss']!.data[0]! / n).toBeCloseTo(fixture.expected.lora_loss, 5);
     for (const key of Object.keys(fixture.adapter)) {
-      const grad = results[`gradient:${key}`]!.data.map((x) => x / n);
+      const grad = results[`gradient/${key}`]!.data.map((x) => x / n);
       expect(relativeDifference(grad, fixture.tensor(`lora.grad.base_model.model.${key}`)), key).toBeLessThan(1e-4);
     }
   });
@@ -80,7 +80,7 @@ describe('full training', () => {
     const batch = makeBatch(fixture.tensor('input_ids'), fixture.tensor('labels'), LENGTH);
     const results = run(fixture, batch, { produce: 'gradients' });
     for (const key of Object.keys(fixture.weights)) {
-      const grad = results[`gradient:${key}`]!.data.map((x) => x / batch.target_ids.length);
+      const grad = results[`gradient/${key}`]!.data.map((x) => x / batch.target_ids.length);
       expect(relativeDifference(grad, fixture.tensor(`grad.${key}`)), key).toBeLessThan(1e-4);
     }
   });
@@ -91,7 +91,7 @@ describe('full training', () => {
     const plain = run(fixture, batch, { produce: 'gradients', lora });
     const recomputed = run(fixture, batch, { produce: 'gradients', lora, memory: 'layer' });
     for (const key of Object.keys(fixture.adapter)) {
-      expect(maxDifference(recomputed[`gradient:${key}`]!.data, plain[`gradient:${key}`]!.data)).toBe(0);
+      expect(maxDifference(recomputed[`gradient/${key}`]!.data, plain[`gradient/${key}`]!.data)).toBe(0);
     }
   });
 });

@@ -1,0 +1,247 @@
+import { LlmkitError } from '../core/errors.ts';
+import type { LoraOptions } from '../decoder/training-weights.ts';
+import { ACCUMULATED, GRADIENT } from '../decoder/training.ts';
+import type { TfEngine, TfProgram, TfTensor } from '../engine/tf/index.ts';
+import { lowerToTensorFlow } from '../graph/index.ts';
+import { alignedBuffer } from '../io/atomic.ts';
+import type { WeightSource } from '../io/safetensors.ts';
+import type { DecoderSpec } from '../model/spec.ts';
+import { FIRST_MOMENT, SECOND_MOMENT, buildAdamW } from './adamw.ts';
+import type { AdamWOptions, TrainedWeight } from './adamw.ts';
+import { makeMicroBatch } from './batches.ts';
+import type { MicroBatch, TrainingRow } from './batches.ts';
+import { ProgramCache, weightsOf } from './programs.ts';
+import type { ProgramOptions } from './programs.ts';
+import { loadFrozen } from './weights.ts';
+
+export interface TrainerOptions {
+  engine: TfEngine;
+  spec: DecoderSpec;
+  /** Absent: every weight is trained. */
+  lora: LoraOptions | undefined;
+  frozenDType: 'f32' | 'bf16';
+  memory: 'none' | 'layer';
+  /** Where frozen weights are read from. */
+  source: WeightSource;
+  /** First values of the trained weights, by name. */
+  initial: ReadonlyMap<string, Float32Array>;
+  adamw: AdamWOptions;
+  /** Rows of a micro-batch. */
+  batch: number;
+  accumulation: number;
+  /** Rows are padded no further than this. */
+  maxLength: number;
+  seed: number;
+}
+
+export interface StepResult {
+  /** Mean over the step's targets, in nats. */
+  loss: number;
+  /** Global norm of the gradient of that mean, before clipping. */
+  gradNorm: number;
+  targets: number;
+  tokens: number;
+}
+
+type Tensors = Record<string, TfTensor>;
+
+/** The numbers of a run, held by the engine: frozen weights, trained weights, their moments; and the graphs that move them. */
+export class Trainer {
+  readonly trained: TrainedWeight[];
+  readonly #options: TrainerOptions;
+  readonly #programs: ProgramCache;
+  readonly #optimizer: TfProgram;
+  readonly #frozen: Tensors;
+  /** Trained weights and their moments, by the names of the optimizer's graph. */
+  #state: Tensors = {};
+  #stepsDone = 0;
+
+  constructor(options: TrainerOptions) {
+    this.#options = options;
+    const { engine, accumulation } = options;
+    const programOptions: ProgramOptions = { ...options, accumulate: accumulation > 1 };
+    const weights = weightsOf(programOptions);
+    this.trained = weights.filter((weight) => weight.trained).map(({ name, shape }) => ({ name, shape }));
+    this.#programs = new ProgramCache(engine, programOptions);
+    this.#optimizer = engine.load(lowerToTensorFlow(buildAdamW(this.trained, options.adamw), engine.kind));
+    this.#frozen = loadFrozen(engine, weights, options.source);
+    for (const weight of this.trained) {
+      this.#put(weight.name, weight, options.initial.get(weight.name));
+      this.#put(FIRST_MOMENT + weight.name, weight, undefined);
+      this.#put(SECOND_MOMENT + weight.name, weight, undefined);
+    }
+  }
+
+  get stepsDone(): number {
+    return this.#stepsDone;
+  }
+
+  /** How many programs have been compiled and kept, for reports and leak tests. */
+  get programCount(): number {
+    return this.#programs.size;
+  }
+
+  /**
+   * One optimizer step over micro-batches of rows. The loss is divided by all targets of the step, so that accumulating
+   * equals one large batch.
+   *
+   * @throws LlmkitError('data') when no row carries a target, or when the loss or the gradient is not finite; the weights
+   *   are then as they were before the step
+   */
+  step(microBatches: readonly (readonly TrainingRow[])[], learningRate: number): StepResult {
+    const { batch, maxLength, adamw } = this.#options;
+    const batches = microBatches.map((rows) => makeMicroBatch(rows, batch, maxLength));
+    const targets = batches.reduce((sum, { targets: n }) => sum + n, 0);
+    const tokens = batches.reduce((sum, { tokens: n }) => sum + n, 0);
+    if (targets === 0) throw new LlmkitError('data', `step ${this.#stepsDone + 1} has no token to learn from`);
+    let gradients: Tensors | undefined;
+    let lossSum = 0;
+    for (const [index, micro] of batches.entries()) {
+      const results = this.#gradients(micro, index, gradients);
+      lossSum += this.#take(results, 'loss');
+      disposeAll(gradients);
+      gradients = results;
+    }
+    const t = this.#stepsDone + 1;
+    const scalars = this.#scalars({
+      learning_rate: learningRate,
+      gradient_scale: 1 / targets,
+      correction1: 1 - adamw.beta1 ** t,
+      correction2: 1 - adamw.beta2 ** t,
+    });
+    const updated = this.#optimizer.run({ ...this.#state, ...gradients, ...scalars });
+    disposeAll(gradients);
+    disposeAll(scalars);
+    const gradNorm = this.#take(updated, 'gradient_norm');
+    const loss = lossSum / targets;
+    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
+      disposeAll(updated);
+      throw new LlmkitError('data', `training diverged at step ${t}: loss ${loss}, gradient norm ${gradNorm}`, {
+        hint: `lower learning_rate (it was ${learningRate.toPrecision(3)}) and start again, or --resume from the last checkpoint with a lower one`,
+      });
+    }
+    disposeAll(this.#state);
+    this.#state = updated;
+    this.#stepsDone = t;
+    return { loss, gradNorm, targets, tokens };
+  }
+
+  /** Sum of the losses and number of targets of some rows, without dropout. */
+  evaluate(rows: readonly TrainingRow[]): { lossSum: number; targets: number } {
+    const { batch, maxLength } = this.#options;
+    const micro = makeMicroBatch(rows, batch, maxLength);
+    if (micro.targets === 0) return { lossSum: 0, targets: 0 };
+    const feeds = this.#feeds(micro);
+    const weights = this.#weights();
+    const results = this.#programs.get(micro.shape, 'loss').run({ ...feeds, ...weights });
+    disposeAll(feeds);
+    return { lossSum: this.#take(results, 'loss'), targets: micro.targets };
+  }
+
+  /** Trained weights, f32, by name. */
+  readTrained(): Map<string, Float32Array> {
+    return new Map(this.trained.map(({ name }) => [name, this.#read(name)]));
+  }
+
+  /** Everything that an exact resume needs: trained weights and moments by the optimizer's names. */
+  *snapshot(): Generator<{ name: string; shape: readonly number[]; values: () => Float32Array }> {
+    for (const { name, shape } of this.trained) {
+      for (const key of [name, FIRST_MOMENT + name, SECOND_MOMENT + name]) {
+        yield { name: key, shape, values: () => this.#read(key) };
+      }
+    }
+  }
+
+  /** Puts back what `snapshot` gave, read by name. */
+  restore(stepsDone: number, read: (name: string) => Float32Array): void {
+    for (const weight of this.trained) {
+      for (const key of [weight.name, FIRST_MOMENT + weight.name, SECOND_MOMENT + weight.name]) {
+        this.#put(key, weight, read(key));
+      }
+    }
+    this.#stepsDone = stepsDone;
+  }
+
+  dispose(): void {
+    disposeAll(this.#state);
+    disposeAll(this.#frozen);
+    this.#programs.dispose();
+    this.#optimizer.dispose();
+  }
+
+  #gradients(micro: MicroBatch, index: number, sofar: Tensors | undefined): Tensors {
+    const { lora, accumulation, seed } = this.#options;
+    const feeds = this.#feeds(micro);
+    if ((lora?.dropout ?? 0) > 0) {
+      const draw = Int32Array.of(seed, (this.#stepsDone * accumulation + index) * 4096);
+      feeds['dropout_seed'] = this.#options.engine.tensor(draw, [2], 'i32');
+    }
+    if (accumulation > 1) {
+      for (const weight of this.trained) {
+        const sum = sofar?.[GRADIENT + weight.name];
+        feeds[ACCUMULATED + weight.name] = sum ?? this.#zeros(weight);
+      }
+    }
+    const results = this.#programs.get(micro.shape, 'gradients').run({ ...feeds, ...this.#weights() });
+    for (const [name, tensor] of Object.entries(feeds)) {
+      // The sums of earlier micro-batches belong to the caller.
+      if (sofar === undefined || !name.startsWith(ACCUMULATED)) tensor.dispose();
+    }
+    return results;
+  }
+
+  #feeds(micro: MicroBatch): Tensors {
+    const { engine } = this.#options;
+    const { batch, length, targets } = micro.shape;
+    return {
+      input_ids: engine.tensor(micro.inputIds, [batch * length], 'i32'),
+      document_starts: engine.tensor(micro.documentStarts, [batch, length], 'i32'),
+      target_positions: engine.tensor(micro.targetPositions, [targets], 'i32'),
+      target_ids: engine.tensor(micro.targetIds, [targets], 'i32'),
+      target_weights: engine.tensor(micro.targetWeights, [targets], 'f32'),
+    };
+  }
+
+  #weights(): Tensors {
+    return { ...this.#frozen, ...Object.fromEntries(this.trained.map(({ name }) => [name, this.#state[name]!])) };
+  }
+
+  #scalars(values: Record<string, number>): Tensors {
+    const { engine } = this.#options;
+    return Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, engine.tensor(Float32Array.of(value), [], 'f32')]),
+    );
+  }
+
+  /** Reads a scalar output and frees it. */
+  #take(results: Tensors, name: string): number {
+    const tensor = results[name]!;
+    delete results[name];
+    const value = this.#options.engine.read(tensor)[0]!;
+    tensor.dispose();
+    return value;
+  }
+
+  #read(name: string): Float32Array {
+    return this.#options.engine.read(this.#state[name]!) as Float32Array;
+  }
+
+  #zeros({ shape }: TrainedWeight): TfTensor {
+    return this.#options.engine.tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape, 'f32');
+  }
+
+  #put(key: string, { name, shape }: TrainedWeight, values: Float32Array | undefined): void {
+    const size = shape.reduce((a, b) => a * b, 1);
+    if (values && values.length !== size)
+      throw new LlmkitError('bug', `${name} has ${values.length} values, not ${size}`);
+    const memory = alignedBuffer(size * 4);
+    const own = new Float32Array(memory.buffer, memory.byteOffset, size);
+    if (values) own.set(values);
+    this.#state[key]?.dispose();
+    this.#state[key] = this.#options.engine.tensor(own, shape, 'f32');
+  }
+}
+
+function disposeAll(tensors: Tensors | undefined): void {
+  for (const tensor of Object.values(tensors ?? {})) tensor.dispose();
+}
