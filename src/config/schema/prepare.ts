@@ -37,6 +37,10 @@ export const sourceSchema = z
       .enum(['auto', 'text', 'messages', 'sharegpt', 'alpaca', 'prompt-completion'])
       .default('auto')
       .describe('Of a row; auto looks at the first rows.'),
+    sample_by: z
+      .enum(['line', 'paragraph', 'document'])
+      .default('paragraph')
+      .describe('What one row of a txt file is; paragraphs are parted by blank lines.'),
     columns: columnsSchema
       .optional()
       .describe('Role: column of the file, e.g. { prompt: question, completion: answer }.'),

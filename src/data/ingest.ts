@@ -1,0 +1,115 @@
+import type { PrepareConfig, SourceConfig } from '../config/index.ts';
+import { LlmkitError, LlmkitErrors } from '../core/errors.ts';
+import type { RawRecord } from '../io/records.ts';
+import { cleanExample, isEmptyExample } from './clean.ts';
+import { detectMapping, type RowMapping } from './detect.ts';
+import { hashExample, type HashIndex } from './hash-index.ts';
+import { mapRow } from './map.ts';
+import type { DataContext } from './progress.ts';
+import { Progress } from './progress.ts';
+import { RowList } from './row-list.ts';
+import type { RowWriter } from './row-store.ts';
+import { readRecords, type SourceFile } from './sources.ts';
+
+/** A file of a source with the place of its config, for messages. */
+export interface Input {
+  file: SourceFile;
+  source: SourceConfig;
+  where: string;
+}
+
+/** What reading, mapping and cleaning did. */
+export interface Ingested {
+  read: number;
+  malformed: RowList;
+  empty: RowList;
+  kept: number;
+  sources: { file: string; format: string; rows: number; found: string; unused: string[] }[];
+}
+
+/** Errors are shown together; after this many the rest of the data is not looked at. */
+const MOST_ERRORS = 20;
+
+/**
+ * Reads every source, maps its rows, cleans them, and writes them and their hashes to disk.
+ *
+ * @throws LlmkitError('data') for a source without rows, and for malformed rows unless they are to be skipped.
+ */
+export async function ingest(
+  inputs: readonly Input[],
+  config: PrepareConfig,
+  seed: number,
+  rows: RowWriter,
+  index: HashIndex,
+  context: DataContext,
+): Promise<Ingested> {
+  const result: Ingested = { read: 0, malformed: new RowList(), empty: new RowList(), kept: 0, sources: [] };
+  const errors: LlmkitError[] = [];
+  const progress = new Progress(context, 'read', 'rows');
+  const refuse = (error: LlmkitError, where: string) => {
+    result.malformed.add(error.where ?? where);
+    if (config.malformed === 'error') errors.push(error);
+    if (errors.length >= MOST_ERRORS) throw together(errors, true);
+  };
+  for (const { file, source, where } of inputs) {
+    let mapping: RowMapping | undefined;
+    const before = result.read;
+    for await (const record of readRecords(file, source)) {
+      await progress.tick(() => ({ kept: result.kept }));
+      result.read++;
+      if ('error' in record) {
+        refuse(record.error, record.where);
+        continue;
+      }
+      mapping ??= announce(file, source, record, context);
+      try {
+        const example = cleanExample(mapRow(record.value, mapping, record.where), config.clean);
+        if (isEmptyExample(example)) {
+          result.empty.add(record.where);
+          continue;
+        }
+        rows.append({ id: record.where, example });
+        index.add(hashExample(example, seed));
+        result.kept++;
+      } catch (error) {
+        if (!(error instanceof LlmkitError) || error.kind !== 'data') throw error;
+        refuse(error, record.where);
+      }
+    }
+    if (result.read === before) throw new LlmkitError('data', `${file.name} holds no rows`, { where });
+    result.sources.push({
+      file: file.name,
+      format: file.format,
+      rows: result.read - before,
+      found: mapping?.found ?? 'no readable row',
+      unused: mapping?.unused ?? [],
+    });
+  }
+  if (errors.length > 0) throw together(errors, false);
+  if (result.kept === 0) {
+    throw new LlmkitError('data', 'no rows are left after reading and cleaning', {
+      where: inputs.map((input) => input.file.name).join(', '),
+      got: `${result.read} rows: ${result.malformed.count} malformed, ${result.empty.count} empty`,
+    });
+  }
+  progress.end(`${result.read} rows read, ${result.kept} kept`);
+  return result;
+}
+
+function announce(
+  file: SourceFile,
+  source: SourceConfig,
+  record: Exclude<RawRecord, { error: LlmkitError }>,
+  context: DataContext,
+): RowMapping {
+  const mapping = detectMapping(source, record.value, record.where);
+  const unused = mapping.unused.length > 0 ? `; not used: ${mapping.unused.join(', ')}` : '';
+  context.emit({ type: 'note', message: `${file.name}: ${file.found}, ${mapping.found}${unused}` });
+  return mapping;
+}
+
+function together(errors: LlmkitError[], more: boolean): LlmkitError {
+  if (errors.length === 1 && !more) return errors[0]!;
+  const count = more ? `at least ${errors.length}` : `${errors.length}`;
+  return new LlmkitErrors('data', `${count} rows cannot be used`, errors);
+}

@@ -1,0 +1,89 @@
+import { statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { displayPath, type SourceConfig } from '../config/index.ts';
+import { LlmkitError } from '../core/errors.ts';
+import { expandGlob, readCsv, readParquet } from '../io/duckdb.ts';
+import { readJsonLines, readText } from '../io/lines.ts';
+import type { RawRecord } from '../io/records.ts';
+
+export type FileFormat = 'jsonl' | 'txt' | 'csv' | 'parquet';
+
+/** One file of a source, with the format it will be read in and why. */
+export interface SourceFile {
+  path: string;
+  /** What messages call it: relative to the current folder where that is shorter. */
+  name: string;
+  format: FileFormat;
+  found: string;
+}
+
+const FORMAT_OF_EXTENSION: Record<string, FileFormat> = {
+  '.jsonl': 'jsonl',
+  '.ndjson': 'jsonl',
+  '.json': 'jsonl',
+  '.txt': 'txt',
+  '.text': 'txt',
+  '.md': 'txt',
+  '.csv': 'csv',
+  '.tsv': 'csv',
+  '.parquet': 'parquet',
+  '.pq': 'parquet',
+};
+
+/**
+ * The files that a source's path means (a file, a folder or a pattern), sorted by name, each with its format.
+ *
+ * @param where the config key, for errors.
+ * @throws LlmkitError('data') when there is none, or a format cannot be told from the name.
+ */
+export async function filesOfSource(path: string, source: SourceConfig, where: string): Promise<SourceFile[]> {
+  const paths = await expand(path, where);
+  return paths.map((file) => {
+    const name = displayPath(file);
+    const extension = extname(file).toLowerCase();
+    if (source.format !== 'auto')
+      return { path: file, name, format: source.format, found: `${source.format} (config)` };
+    const format = FORMAT_OF_EXTENSION[extension];
+    if (format !== undefined) return { path: file, name, format, found: `${format} (from ${extension})` };
+    throw new LlmkitError('data', `the format of ${name} cannot be told from its name`, {
+      where,
+      expected: Object.keys(FORMAT_OF_EXTENSION).join(', '),
+      got: extension === '' ? 'no extension' : extension,
+      hint: ['.gz', '.zst', '.bz2', '.zip'].includes(extension)
+        ? 'unpack it first'
+        : 'say it: format: jsonl (or txt, csv, parquet)',
+    });
+  });
+}
+
+/** The records of a file, one after another; bad ones as errors in their place. */
+export function readRecords(file: SourceFile, source: SourceConfig): AsyncIterable<RawRecord> | Iterable<RawRecord> {
+  const { path, name } = file;
+  if (file.format === 'jsonl') return readJsonLines(path, { name });
+  if (file.format === 'txt') return readText(path, source.sample_by, { name });
+  return file.format === 'csv' ? readCsv(path, name) : readParquet(path, name);
+}
+
+async function expand(path: string, where: string): Promise<string[]> {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats?.isFile() === true) return [path];
+  if (stats?.isDirectory() === true) {
+    const names = (await readdir(path)).filter((name) => extname(name).toLowerCase() in FORMAT_OF_EXTENSION).sort();
+    if (names.length > 0) return names.map((name) => join(path, name));
+    throw noFiles(`the folder ${displayPath(path)} holds no data files`, where);
+  }
+  if (/[*?[]/.test(basename(path)) || path.includes('**')) {
+    const files = await expandGlob(path);
+    if (files.length > 0) return files;
+    throw noFiles(`no file matches ${displayPath(path)}`, where);
+  }
+  throw new LlmkitError('data', `there is no file ${displayPath(path)}`, {
+    where,
+    hint: 'paths in a config are relative to the config file',
+  });
+}
+
+function noFiles(message: string, where: string): LlmkitError {
+  return new LlmkitError('data', message, { where, expected: Object.keys(FORMAT_OF_EXTENSION).join(', ') });
+}
