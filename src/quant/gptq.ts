@@ -27,6 +27,73 @@ export interface GptqResult {
   note: string | undefined;
 }
 
+/** What all linear layers that read the same input share: see {@link factorHessian}. */
+export interface FactoredHessian {
+  columns: number;
+  /** U [columns, columns] with the damped, reordered H^-1 = U^T U; undefined when nothing made H positive definite. */
+  factor: Float64Array | undefined;
+  /** In which order columns are quantized. */
+  order: Int32Array;
+  /** 1 for input features that no calibration token used. */
+  dead: Uint8Array;
+  damping: number;
+  note: string | undefined;
+}
+
+/**
+ * Orders, damps and factors a Hessian: the costly part of GPTQ, done once for q_proj, k_proj and v_proj together.
+ *
+ * A Hessian of few or collinear samples may not be positive definite to working precision: the damping is doubled while
+ * below 1, then the diagonal is lifted to its mean.
+ *
+ * @param hessian [columns, columns], (2 / n) sum x x^T over calibration inputs x; not changed.
+ * @throws LlmkitError `data` when it is not finite.
+ */
+export function factorHessian(
+  hessian: Float64Array,
+  columns: number,
+  options: Pick<GptqOptions, 'percdamp' | 'actorder'>,
+): FactoredHessian {
+  const { percdamp, actorder } = options;
+  const dead = new Uint8Array(columns);
+  for (let j = 0; j < columns; j++) {
+    const value = hessian[j * columns + j]!;
+    if (!Number.isFinite(value)) {
+      throw new LlmkitError('data', 'the calibration activations are not finite', {
+        hint: 'the checkpoint is broken, or its forward pass overflows',
+      });
+    }
+    if (value === 0) dead[j] = 1;
+  }
+  const order = columnOrder(hessian, columns, actorder);
+  const damped = new Float64Array(columns * columns);
+  const diagonal = new Float64Array(columns);
+  let sum = 0;
+  for (let i = 0; i < columns; i++) {
+    for (let j = 0; j < columns; j++) damped[i * columns + j] = hessian[order[i]! * columns + order[j]!]!;
+    diagonal[i] = dead[order[i]!] === 1 ? 1 : damped[i * columns + i]!;
+    sum += diagonal[i]!;
+  }
+  const mean = sum / columns;
+  for (let damping = percdamp; damping < 1; damping = damping === 0 ? 0.01 : 2 * damping) {
+    for (let i = 0; i < columns; i++) damped[i * columns + i] = diagonal[i]! + damping * mean;
+    const factor = inverseCholeskyUpper(damped, columns);
+    if (factor === undefined) continue;
+    const note =
+      damping === percdamp
+        ? undefined
+        : `damping raised from ${percdamp} to ${damping}: the Hessian was not positive definite`;
+    return { columns, factor, order, dead, damping, note };
+  }
+  for (let i = 0; i < columns; i++) damped[i * columns + i] = Math.max(diagonal[i]!, mean) + mean;
+  const factor = inverseCholeskyUpper(damped, columns);
+  const note =
+    factor === undefined
+      ? 'rounded to nearest: no damping made the Hessian positive definite'
+      : 'the diagonal of the Hessian was lifted to its mean: damping alone did not make it positive definite';
+  return { columns, factor, order, dead, damping: 1, note };
+}
+
 /**
  * GPTQ (Frantar et al. 2022, arXiv:2210.17323): quantizes column after column and lets the columns still open make up for
  * the error of those done, by the inverse Hessian of the layer's least-squares problem.
@@ -35,16 +102,10 @@ export interface GptqResult {
  * group whose weights have one sign keeps its full range. Sums are float64.
  *
  * @param weight [rows, columns]; not changed.
- * @param hessian [columns, columns], (2 / n) sum x x^T over calibration inputs x; not changed.
- * @throws LlmkitError `data` when weights or Hessian are not finite; `config` when the groups do not fit.
+ * @throws LlmkitError `data` when weights are not finite; `config` when the groups do not fit.
  */
-export function gptq(
-  weight: Float32Array,
-  rows: number,
-  columns: number,
-  hessian: Float64Array,
-  options: GptqOptions,
-): GptqResult {
+export function gptq(weight: Float32Array, rows: number, hessian: FactoredHessian, options: GptqOptions): GptqResult {
+  const { columns, factor, order, dead, damping, note } = hessian;
   const groupSize = checkGroups(columns, options.groupSize, 'quantize.group_size');
   if (groupSize < columns && options.blockSize % groupSize !== 0) {
     throw new LlmkitError('config', `blocks of ${options.blockSize} columns do not hold whole groups of ${groupSize}`, {
@@ -52,24 +113,7 @@ export function gptq(
       hint: `make it a multiple of ${groupSize}`,
     });
   }
-
-  const dead = new Uint8Array(columns);
-  let deadColumns = 0;
-  for (let j = 0; j < columns; j++) {
-    const diagonal = hessian[j * columns + j]!;
-    if (!Number.isFinite(diagonal)) {
-      throw new LlmkitError('data', 'the calibration activations are not finite', {
-        hint: 'the checkpoint is broken, or its forward pass overflows',
-      });
-    }
-    if (diagonal === 0) {
-      dead[j] = 1;
-      deadColumns++;
-    }
-  }
-
-  const order = columnOrder(hessian, columns, options.actorder);
-  const { factor, damping, note } = factorize(hessian, columns, order, dead, options.percdamp);
+  const deadColumns = dead.reduce((sum, flag) => sum + flag, 0);
   if (factor === undefined) {
     return { matrix: roundToNearest(weight, rows, columns, options), method: 'rtn', damping, deadColumns, note };
   }
@@ -95,52 +139,6 @@ function columnOrder(hessian: Float64Array, columns: number, actorder: GptqOptio
     order.sort((a, b) => hessian[b * columns + b]! - hessian[a * columns + a]! || a - b);
   }
   return order;
-}
-
-interface Factorization {
-  factor: Float64Array | undefined;
-  damping: number;
-  note: string | undefined;
-}
-
-/**
- * The upper factor of the damped, reordered inverse Hessian. A Hessian of few or collinear samples may not be positive
- * definite to working precision: the damping is doubled while below 1, then the diagonal is lifted to its mean.
- */
-function factorize(
-  hessian: Float64Array,
-  columns: number,
-  order: Int32Array,
-  dead: Uint8Array,
-  percdamp: number,
-): Factorization {
-  const damped = new Float64Array(columns * columns);
-  const diagonal = new Float64Array(columns);
-  let sum = 0;
-  for (let i = 0; i < columns; i++) {
-    for (let j = 0; j < columns; j++) damped[i * columns + j] = hessian[order[i]! * columns + order[j]!]!;
-    diagonal[i] = dead[order[i]!] === 1 ? 1 : damped[i * columns + i]!;
-    sum += diagonal[i]!;
-  }
-  const mean = sum / columns;
-  for (let damping = percdamp; damping < 1; damping = damping === 0 ? 0.01 : 2 * damping) {
-    for (let i = 0; i < columns; i++) damped[i * columns + i] = diagonal[i]! + damping * mean;
-    const factor = inverseCholeskyUpper(damped, columns);
-    if (factor !== undefined) {
-      const note =
-        damping === percdamp
-          ? undefined
-          : `damping raised from ${percdamp} to ${damping}: the Hessian was not positive definite`;
-      return { factor, damping, note };
-    }
-  }
-  for (let i = 0; i < columns; i++) damped[i * columns + i] = Math.max(diagonal[i]!, mean) + mean;
-  const factor = inverseCholeskyUpper(damped, columns);
-  const note =
-    factor === undefined
-      ? 'rounded to nearest: no damping made the Hessian positive definite'
-      : 'the diagonal of the Hessian was lifted to its mean: damping alone did not make it positive definite';
-  return { factor, damping: 1, note };
 }
 
 /** The blocked sweep over columns. Rows do not depend on each other, so each block is finished row by row, in cache. */

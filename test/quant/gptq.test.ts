@@ -2,8 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { LlmkitError } from '../../src/core/errors.ts';
 import { openSafetensors } from '../../src/io/safetensors.ts';
-import { gptq } from '../../src/quant/gptq.ts';
-import type { GptqOptions } from '../../src/quant/gptq.ts';
+import { factorHessian, gptq as gptqFactored } from '../../src/quant/gptq.ts';
+import type { GptqOptions, GptqResult } from '../../src/quant/gptq.ts';
 import { dequantize, reconstructionError, roundToNearest } from '../../src/quant/grid.ts';
 
 /** Made by test/golden/quant/gptq.py: the published algorithm in torch, in float32 and float64. */
@@ -25,6 +25,10 @@ function hessianOf(x: Float32Array, samples: number): Float64Array {
   return h;
 }
 const hessian = hessianOf(x, samples);
+
+function gptq(weight: Float32Array, rows: number, columns: number, h: Float64Array, options: GptqOptions): GptqResult {
+  return gptqFactored(weight, rows, factorHessian(h, columns, options), options);
+}
 
 const defaults: GptqOptions = {
   groupSize: undefined,
