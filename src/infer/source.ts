@@ -1,0 +1,105 @@
+import { LlmkitError } from '../core/errors.ts';
+import { readAdapter } from '../model/adapter.ts';
+import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
+import { loraScale } from '../model/lora.ts';
+import { matrixName } from '../model/tensors.ts';
+import { isQuantized, openQuantized } from '../quant/compressed-tensors.ts';
+import type { QuantizedMatrix } from '../quant/grid.ts';
+import type { DecoderSource, MatrixCodes } from './build.ts';
+
+/** Columns that share a scale in MatMulNBits when the checkpoint itself has one scale a row. */
+const DEFAULT_GROUP = 32;
+
+export type OpenSource = DecoderSource & { close(): void };
+
+/**
+ * A model folder as the inference graph reads it: a checkpoint, a checkpoint with a LoRA adapter folded into its weights as
+ * they are read, or a quantized checkpoint.
+ *
+ * @throws LlmkitError naming what does not fit; 'usage' for an adapter on a quantized model.
+ */
+export function openSource(dir: string, adapterDir?: string): OpenSource {
+  if (!isQuantized(dir)) return plainSource(dir, adapterDir);
+  if (adapterDir !== undefined) {
+    throw new LlmkitError('usage', 'an adapter cannot be put on a quantized model', {
+      where: dir,
+      hint: 'merge it into the base checkpoint and quantize that: llmkit merge, then llmkit quantize',
+    });
+  }
+  return quantizedSource(dir);
+}
+
+function plainSource(dir: string, adapterDir: string | undefined): OpenSource {
+  const checkpoint = openCheckpoint(dir);
+  try {
+    const { spec } = checkpoint;
+    const adapter = adapterDir === undefined ? undefined : readAdapter(adapterDir, spec);
+    return {
+      spec,
+      ...named(checkpoint),
+      linear(layer, role) {
+        const { weight } = checkpoint.linear(layer, role);
+        const { module, rows } = matrixName(spec, layer, role);
+        const factors = adapter?.factors.get(module);
+        if (adapter === undefined || factors === undefined) return weight;
+        const { r } = adapter.lora;
+        const B = rows === undefined ? factors.B : factors.B.subarray(rows.start * r, rows.end * r);
+        addLowRank(weight, factors.A, B, r, loraScale(adapter.lora));
+        return weight;
+      },
+      close: () => checkpoint.close(),
+    };
+  } catch (error) {
+    checkpoint.close();
+    throw error;
+  }
+}
+
+function quantizedSource(dir: string): OpenSource {
+  const checkpoint = openQuantized(dir);
+  const { spec, scheme, weights, headPrecision } = checkpoint;
+  const codes = (matrix: QuantizedMatrix): MatrixCodes => ({
+    ...matrix,
+    groupSize: matrix.groupSize === matrix.columns ? undefined : matrix.groupSize,
+  });
+  return {
+    spec,
+    tensor: (name) => weights.readF32(name),
+    bias: (layer, role) => weights.readF32(`${matrixName(spec, layer, role).module}.bias`),
+    linear: (layer, role) => {
+      throw new LlmkitError('bug', 'a quantized layer was asked for as f32', { where: `layer ${layer} ${role}` });
+    },
+    quantized: {
+      scheme: scheme.scheme,
+      groupSize: scheme.scheme === 'w8a8' ? 0 : (scheme.groupSize ?? DEFAULT_GROUP),
+      linear: (layer, role) => codes(checkpoint.linear(layer, role)),
+      head: headPrecision === 'keep' ? undefined : () => codes(checkpoint.head()!),
+    },
+    close: () => checkpoint.close(),
+  };
+}
+
+function named(checkpoint: Checkpoint): Pick<DecoderSource, 'tensor' | 'bias'> {
+  return {
+    tensor: (name) => checkpoint.weights.readF32(name),
+    bias(layer, role) {
+      const { bias } = checkpoint.linear(layer, role);
+      if (bias === undefined) throw new LlmkitError('bug', `layer ${layer} has no bias on ${role}`);
+      return bias;
+    },
+  };
+}
+
+/** weight [out, in] += scale * B A, for A [r, in] and B [out, r]; each element of B A is summed in double precision. */
+function addLowRank(weight: Float32Array, A: Float32Array, B: Float32Array, r: number, scale: number): void {
+  const inner = A.length / r;
+  const row = new Float64Array(inner);
+  for (let out = 0; out < B.length / r; out++) {
+    row.fill(0);
+    for (let k = 0; k < r; k++) {
+      const b = scale * B[out * r + k]!;
+      for (let i = 0; i < inner; i++) row[i]! += b * A[k * inner + i]!;
+    }
+    for (let i = 0; i < inner; i++) weight[out * inner + i]! += row[i]!;
+  }
+}
