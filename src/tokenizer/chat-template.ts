@@ -1,11 +1,13 @@
-import { Template } from '@huggingface/jinja';
+import { Environment, Interpreter, Template } from '@huggingface/jinja';
 import { LlmkitError } from '../core/errors.ts';
 import { locateSyntaxError } from './chat-template-errors.ts';
+import { rewriteStrips, STRIP_FUNCTIONS } from './chat-template-strip.ts';
 import type { ChatMessage, ChatOptions } from './types.ts';
 
 /**
  * A chat template in Jinja, rendered as transformers does: trim_blocks and lstrip_blocks, `raise_exception`,
- * `strftime_now`, and the special tokens by name.
+ * `strftime_now`, and the special tokens by name. The library prints True, None, lists and dicts as JSON does
+ * (`true`, nothing, `["a"]`), not as Python; templates that print them unfiltered differ there.
  */
 export class ChatTemplate {
   readonly source: string;
@@ -30,6 +32,7 @@ export class ChatTemplate {
     const template = tools !== null && this.#forTools !== undefined ? this.#forTools : this.#default;
     let refusal: string | undefined;
     const context = {
+      ...GLOBALS,
       ...specialTokens,
       messages,
       tools,
@@ -43,7 +46,7 @@ export class ChatTemplate {
       ...variables,
     };
     try {
-      return template.render(context);
+      return run(template, context);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new LlmkitError(
@@ -63,9 +66,33 @@ export class ChatTemplate {
   }
 }
 
+/** What every template may use. In the library's own `render` some of these names cannot be given anew. */
+const GLOBALS = {
+  ...STRIP_FUNCTIONS,
+  true: true,
+  false: false,
+  none: null,
+  True: true,
+  False: false,
+  None: null,
+  range: (first: number, second?: number, step = 1): number[] => {
+    const [start, stop] = second === undefined ? [0, first] : [first, second];
+    const length = Math.max(0, Math.ceil((stop - start) / step));
+    return Array.from({ length }, (_, i) => start + i * step);
+  },
+};
+
+function run(template: Template, context: Record<string, unknown>): string {
+  const environment = new Environment();
+  for (const [name, value] of Object.entries(context)) environment.set(name, value);
+  return String(new Interpreter(environment).run(template.parsed).value);
+}
+
 function compile(source: string, where: string): Template {
   try {
-    return new Template(source);
+    const template = new Template(source);
+    rewriteStrips(template.parsed);
+    return template;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const place = locateSyntaxError(source);

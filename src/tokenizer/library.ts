@@ -3,6 +3,8 @@ import { LlmkitError } from '../core/errors.ts';
 import { wellFormed } from './byte-level.ts';
 import type { StreamDecoder, TextCoder, TokenizerJson } from './types.ts';
 
+const KINDS = ['BPE', 'WordPiece', 'Unigram'];
+
 /**
  * Any tokenizer.json that is not byte-level BPE (SentencePiece-like, WordPiece, Unigram), through the library
  * @huggingface/tokenizers: right, and several times slower than `ByteLevelBpe`.
@@ -15,6 +17,8 @@ export class LibraryCoder implements TextCoder {
   /** @param where names the file in errors. Throws `data` for a tokenizer that the library does not know either. */
   constructor(json: TokenizerJson<{ type: string }>, config: Record<string, unknown>, where: string) {
     try {
+      // Without this the library would guess a kind from the vocabulary's shape.
+      if (!KINDS.includes(json.model.type)) throw new Error(`its model is "${json.model.type}"`);
       this.#library = new LibraryTokenizer(json, config);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);

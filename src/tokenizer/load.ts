@@ -13,7 +13,8 @@ const NAMED_TOKENS = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_t
 
 /**
  * Loads the tokenizer of a checkpoint folder: tokenizer.json, and where they are there tokenizer_config.json,
- * special_tokens_map.json and chat_template.jinja, as transformers (4 and 5) writes them.
+ * special_tokens_map.json and chat_template.jinja, as transformers (4 and 5) writes them. What is put around a text
+ * is tokenizer.json's post-processor alone: transformers 5 does not let add_bos_token in the configuration change it.
  * Throws `io` or `data` with the file and the place in it.
  */
 export function loadTokenizer(dir: string): Tokenizer {
@@ -34,7 +35,7 @@ export function loadTokenizer(dir: string): Tokenizer {
   const mapPath = join(dir, 'special_tokens_map.json');
   const specialTokens = namedTokens(config, existsSync(mapPath) ? readJsonObject(mapPath) : {});
 
-  const parsed = withConfiguredFrame(parseTokenizerJson(readJsonObject(path), path), config, specialTokens);
+  const parsed = parseTokenizerJson(readJsonObject(path), path);
   const { coder, fallbackReason } = chooseCoder(parsed, config, path);
   for (const [name, token] of Object.entries(specialTokens)) {
     if (coder.tokenToId(token) !== undefined) continue;
@@ -76,30 +77,6 @@ function namedTokens(config: Record<string, unknown>, map: Record<string, unknow
     if (typeof content === 'string' && content !== '') tokens[name] = content;
   }
   return tokens;
-}
-
-/** add_bos_token and add_eos_token, where the configuration has them, replace the post-processor, as in transformers 5. */
-function withConfiguredFrame(
-  json: TokenizerJson<{ type: string }>,
-  config: Record<string, unknown>,
-  specialTokens: Record<string, string>,
-): TokenizerJson<{ type: string }> {
-  if (!('add_bos_token' in config) && !('add_eos_token' in config)) return json;
-  const idOf = (content: string): number | undefined =>
-    json.added_tokens.find((token) => token.content === content)?.id ??
-    (json.model as { vocab?: Record<string, number> }).vocab?.[content];
-  const single: unknown[] = [{ Sequence: { id: 'A', type_id: 0 } }];
-  const special_tokens: Record<string, unknown> = {};
-  const add = (flag: string, name: string, put: (part: unknown) => void): void => {
-    const content = specialTokens[name];
-    const id = content === undefined ? undefined : idOf(content);
-    if (config[flag] !== true || content === undefined || id === undefined) return;
-    put({ SpecialToken: { id: content, type_id: 0 } });
-    special_tokens[content] = { id: content, ids: [id], tokens: [content] };
-  };
-  add('add_bos_token', 'bos_token', (part) => single.unshift(part));
-  add('add_eos_token', 'eos_token', (part) => single.push(part));
-  return { ...json, post_processor: { type: 'TemplateProcessing', single, pair: single, special_tokens } };
 }
 
 function readChatTemplate(dir: string, config: Record<string, unknown>, configPath: string): ChatTemplate | undefined {

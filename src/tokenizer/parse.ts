@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { jsonErrorOffset } from '../core/json-error.ts';
 import { LlmkitError } from '../core/errors.ts';
 import type { AddedTokenJson, BpeModelJson, TokenizerJson } from './types.ts';
 
@@ -29,11 +30,10 @@ export function readJsonObject(path: string): Record<string, unknown> {
 }
 
 function jsonError(path: string, text: string, cause: SyntaxError): LlmkitError {
-  const position = /position (\d+)/.exec(cause.message)?.[1];
-  const at = position === undefined ? text.length : Number(position);
+  const at = jsonErrorOffset(text) ?? text.length;
   const before = text.slice(0, at);
   const where = `${path}:${before.split('\n').length}:${at - before.lastIndexOf('\n')}`;
-  if (at >= text.length || cause.message.startsWith('Unterminated')) {
+  if (at >= text.length) {
     const hint = 'the download or copy stopped early: fetch the file again and compare its size';
     return new LlmkitError('data', 'the file ends in the middle of its JSON', { where, hint, cause });
   }
