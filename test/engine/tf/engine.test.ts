@@ -1,5 +1,6 @@
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { f32ToBf16 } from '../../../src/core/half.ts';
@@ -260,10 +261,17 @@ describe.skipIf(nativeInstall === undefined)('native memory', () => {
   });
 
   it('leaves no model folder behind', () => {
-    const folders = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('llmkit-graph-'));
-    const before = new Set(folders());
-    engine.load(graph).dispose();
-    expect(folders().filter((name) => !before.has(name))).toEqual([]);
+    const before = process.env['TMPDIR'];
+    const folder = mkdtempSync(join(tmpdir(), 'llmkit-test-'));
+    process.env['TMPDIR'] = folder;
+    try {
+      engine.load(graph).dispose();
+      expect(readdirSync(folder)).toEqual([]);
+    } finally {
+      if (before === undefined) delete process.env['TMPDIR'];
+      else process.env['TMPDIR'] = before;
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('loads in a worker thread beside the main one', async () => {

@@ -109,7 +109,7 @@ async function makeFromWheel(
 async function makeOfficial(context: SetupContext, lacking: string, directory: string): Promise<SetupRecord> {
   context.emit({
     type: 'warning',
-    message: `${lacking} is missing: falling back to the official TensorFlow ${VERSIONS.official}, which is older and slower`,
+    message: `Without ${lacking} setup falls back to the official TensorFlow ${VERSIONS.official}, which is older and slower`,
     hint: installHint(lacking),
   });
   const message = `Downloading TensorFlow ${VERSIONS.official} from its storage bucket`;
@@ -132,7 +132,7 @@ async function makeOfficial(context: SetupContext, lacking: string, directory: s
 
 function missing(lacking: string, cause: unknown): LlmkitError {
   const download = cause instanceof Error ? `; the official binary is out of reach: ${cause.message}` : '';
-  return new LlmkitError('environment', `the native engine cannot be made: ${lacking} is missing${download}`, {
+  return new LlmkitError('environment', `the native engine cannot be made without ${lacking}${download}`, {
     hint: installHint(lacking),
     cause,
   });

@@ -94,7 +94,9 @@ export async function findPip(signal?: AbortSignal): Promise<{ python?: string; 
 
 /** The error for a failed download or unpacking: names the disk or the network where the output shows that it was those. */
 export function toolError(what: string, output: string, hint: string): LlmkitError {
-  const last = output.split('\n').slice(-6).join('\n');
+  const lines = output.split('\n');
+  const errors = lines.filter((line) => /^ERROR|error:|Error:/.test(line));
+  const last = (errors.length > 0 ? errors.slice(0, 5) : lines.slice(-3)).join('\n');
   if (/No space left on device|ENOSPC|Disk quota exceeded/i.test(output)) {
     return new LlmkitError('environment', `${what}: the disk is full`, {
       got: last,
