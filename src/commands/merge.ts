@@ -6,6 +6,7 @@ import type { CommandContext, CommandResult, Json } from '../core/events.ts';
 import { formatPercent } from '../core/format.ts';
 import { mergeAdapter, type MergeOptions, weightFiles } from '../export/merge.ts';
 import { describeFile, describeFiles, type FileRecord, MANIFEST, readManifest, writeManifest } from '../io/manifest.ts';
+import { provenance } from '../io/provenance.ts';
 import { openCheckpoint } from '../model/checkpoint.ts';
 import type { CheckpointDtype } from '../model/config.ts';
 
@@ -57,7 +58,7 @@ export async function run(options: MergeCommandOptions, context: CommandContext)
         inputs,
         outputs: await describeFiles(dir),
         seed: config.config.seed,
-        versions: { node: process.versions.node },
+        ...provenance(config.resolvePath('.')),
         extra: { ...report, verification: report.verification ?? null },
       });
     },

@@ -5,7 +5,8 @@ import { LlmkitError } from '../core/errors.ts';
 import { hashJson } from '../core/json.ts';
 import { writeDatasetDict } from '../io/arrow.ts';
 import { withAtomicDir } from '../io/atomic.ts';
-import { describeFiles, type FileRecord, gitRevision, runVersions, writeManifest } from '../io/manifest.ts';
+import { describeFiles, type FileRecord, writeManifest } from '../io/manifest.ts';
+import { provenance } from '../io/provenance.ts';
 import { dependedOn, describeInputs, unchanged } from './cache.ts';
 import { type Duplicate, markDuplicates } from './dedup.ts';
 import { HashIndex } from './hash-index.ts';
@@ -111,7 +112,6 @@ async function fill(
   rmSync(work, { recursive: true });
   writeDatasetDict(dir, Object.keys(report.splits));
   writeFileSync(join(dir, REPORT), `${JSON.stringify(report, null, 2)}\n`);
-  const revision = gitRevision(loaded.resolvePath('.'));
   writeManifest(dir, {
     command: 'prepare',
     config: dependedOn(loaded),
@@ -119,8 +119,7 @@ async function fill(
     inputs: files,
     outputs: await describeFiles(dir),
     seed,
-    versions: runVersions(),
-    ...(revision === undefined ? {} : { git: revision }),
+    ...provenance(loaded.resolvePath('.')),
     extra: {
       max_length: config.max_length,
       vocab_size: tokenizer.vocabSize,

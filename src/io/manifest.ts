@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { type Json } from '../core/events.ts';
 import { LlmkitError } from '../core/errors.ts';
 import { ioError, writeFileAtomic } from './atomic.ts';
@@ -116,30 +116,4 @@ export function outputsPresent(dir: string, manifest: Manifest): boolean {
     const stats = statSync(join(dir, path), { throwIfNoEntry: false });
     return stats !== undefined && stats.size === bytes;
   });
-}
-
-/** llmkit's and Node's versions, for the manifest. */
-export function runVersions(): Record<string, string> {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return { llmkit: (JSON.parse(text) as { version: string }).version, node: process.versions.node };
-}
-
-/** The commit that the repository around `dir` has checked out; undefined outside of one. Needs no git. */
-export function gitRevision(dir: string): string | undefined {
-  let folder = resolve(dir);
-  while (!statSync(join(folder, '.git'), { throwIfNoEntry: false })?.isDirectory()) {
-    if (dirname(folder) === folder) return undefined;
-    folder = dirname(folder);
-  }
-  const git = join(folder, '.git');
-  const head = readIfThere(join(git, 'HEAD'))?.trim();
-  const ref = head?.startsWith('ref: ') === true ? head.slice(5) : undefined;
-  if (ref === undefined) return head;
-  const loose = readIfThere(join(git, ref))?.trim();
-  const packed = readIfThere(join(git, 'packed-refs'))?.split('\n');
-  return loose ?? packed?.find((line) => line.endsWith(` ${ref}`))?.split(' ')[0];
-}
-
-function readIfThere(path: string): string | undefined {
-  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
