@@ -2,10 +2,10 @@ import path from 'node:path';
 import { LlmkitError, type ErrorDetails } from '../core/errors.ts';
 import { formatPath, type KeyPath, type Place } from './tree.ts';
 
-/** A file as a person in `cwd` would write it: relative when it lies below or beside, else absolute. */
+/** A file as a person in `cwd` would write it: relative when it lies below or beside the folder, else absolute. */
 export function displayPath(file: string, cwd: string = process.cwd()): string {
   const relative = path.relative(cwd, file);
-  return relative === '' ? '.' : relative.startsWith(path.join('..', '..', '..')) ? file : relative;
+  return relative === '' ? '.' : relative.startsWith(path.join('..', '..')) ? file : relative;
 }
 
 /** `configs/x.yaml:12:5 finetune.lora.r`, or `--set finetune.lora.r=0 finetune.lora.r`. */

@@ -33,7 +33,10 @@ export const configSchema = fileSchema.transform((file) => ({
     seed: file.pretrain.seed ?? file.seed,
   },
   finetune: { ...file.finetune, ...warmup(file.finetune), seed: file.finetune.seed ?? file.seed },
-  quantize: { ...file.quantize, group_size: file.quantize.group_size ?? 32 },
+  quantize: {
+    ...file.quantize,
+    group_size: file.quantize.scheme === 'w8a16' ? (file.quantize.group_size ?? 32) : undefined,
+  },
   generate: { ...file.generate, seed: file.generate.seed ?? file.seed },
 }));
 

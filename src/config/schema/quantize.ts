@@ -18,22 +18,40 @@ export const quantizeSchema = z
     method: z
       .enum(['gptq', 'rtn'])
       .default('gptq')
-      .describe('gptq corrects each rounding in the columns still to come; rtn rounds to nearest.'),
+      .describe('gptq corrects each rounding in the columns still to come; rtn rounds to nearest, without data.'),
     group_size: positiveInt.optional().describe('w8a16 only: inputs that share a scale; 32 when not given.'),
     percdamp: z.number().positive().default(0.01).describe('gptq: share of the mean diagonal added to the Hessian.'),
-    block_size: positiveInt.default(128).describe('gptq: columns worked on at a time.'),
+    block_size: positiveInt.default(128).describe('gptq: columns worked on at a time; a multiple of group_size.'),
+    actorder: z
+      .enum(['none', 'static'])
+      .default('none')
+      .describe('gptq: static quantizes the columns that matter most first.'),
+    mse: z
+      .boolean()
+      .default(false)
+      .describe('Look for the clipping that loses least instead of covering every weight.'),
     head: z
       .enum(['int8', 'keep'])
       .default('int8')
-      .describe('The head (and the embedding tied to it): int8 per channel, or left as it is.'),
+      .describe('The head (and the embedding tied to it): int8 per channel at inference, or left as it is.'),
     calibration: calibrationSchema.prefault({}),
   })
   .superRefine((value, context) => {
-    if (value.scheme !== 'w8a8' || value.group_size === undefined) return;
-    context.addIssue({
-      code: 'custom',
-      path: ['group_size'],
-      message: 'group_size has no meaning with scheme w8a8',
-      params: { expected: 'scheme: w8a16, or no group_size', got: `group_size ${value.group_size}` },
-    });
+    if (value.scheme === 'w8a8' && value.group_size !== undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: ['group_size'],
+        message: 'group_size has no meaning with scheme w8a8',
+        params: { expected: 'scheme: w8a16, or no group_size', got: `group_size ${value.group_size}` },
+      });
+    }
+    const groupSize = value.group_size ?? 32;
+    if (value.scheme === 'w8a16' && value.method === 'gptq' && value.block_size % groupSize !== 0) {
+      context.addIssue({
+        code: 'custom',
+        path: ['block_size'],
+        message: 'block_size must hold whole groups',
+        params: { expected: `a multiple of group_size, ${groupSize}`, got: `${value.block_size}` },
+      });
+    }
   });

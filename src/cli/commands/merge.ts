@@ -1,0 +1,15 @@
+import type { CommandSpec } from '../spec.ts';
+
+export const merge: CommandSpec = {
+  name: 'merge',
+  description: 'add the adapter to its base and write a checkpoint that transformers opens',
+  flags: [
+    { flags: '--adapter <folder>', description: 'default: <output_dir>/adapter', type: 'path' },
+    { flags: '--base <folder>', description: 'default: model.name_or_path', type: 'path' },
+    { flags: '--out <folder>', description: 'default: <output_dir>/merged', type: 'path' },
+  ],
+  examples: ['llmkit merge -c configs/bank-support.yaml'],
+  config: 'required',
+  module: 'merge',
+  logs: true,
+};

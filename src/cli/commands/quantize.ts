@@ -1,0 +1,19 @@
+import type { CommandSpec } from '../spec.ts';
+
+export const quantize: CommandSpec = {
+  name: 'quantize',
+  description: 'make the weights int8, written as compressed-tensors',
+  flags: [
+    { flags: '--model <folder>', description: 'default: the newest of merged, pretrained and the base', type: 'path' },
+    { flags: '--out <folder>', description: 'default: <output_dir>/quantized', type: 'path' },
+    { flags: '--scheme <scheme>', description: 'in place of quantize.scheme', choices: ['w8a8', 'w8a16'] },
+    { flags: '--method <method>', description: 'in place of quantize.method', choices: ['gptq', 'rtn'] },
+  ],
+  examples: [
+    'llmkit quantize -c configs/bank-support.yaml',
+    'llmkit quantize -c configs/bank-support.yaml --scheme w8a16 --method rtn',
+  ],
+  config: 'required',
+  module: 'quantize',
+  logs: true,
+};

@@ -1,0 +1,50 @@
+import { CommanderError } from 'commander';
+import { LlmkitError } from '../core/errors.ts';
+import { exitCodes } from './exit-codes.ts';
+import { failureJson, failureOf, renderFailure, type Failure } from './failures.ts';
+import { paintWith, wantsColor } from './paint.ts';
+import { buildProgram } from './program.ts';
+
+/**
+ * The whole of `llmkit`. Sets the exit code and returns; the process ends when its output is written.
+ * @param argv as process.argv
+ */
+export async function main(argv: readonly string[]): Promise<void> {
+  const program = buildProgram(async (spec, flags, global) => {
+    const { execute } = await import('./execute.ts');
+    process.exitCode = await execute(spec, flags, global);
+  });
+  try {
+    if (argv.length <= 2) {
+      program.outputHelp();
+      process.exitCode = exitCodes.usage;
+      return;
+    }
+    await program.parseAsync(argv);
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return;
+    report(error instanceof CommanderError ? usageError(error) : failureOf(error), argv);
+  }
+}
+
+/** commander's complaint in our words: its suggestion becomes the hint. */
+function usageError(error: CommanderError): Failure {
+  if (error.code === 'commander.help')
+    return failureOf(new LlmkitError('usage', 'no command was given', { hint: 'llmkit --help lists them' }));
+  const [what = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
+  const near = /\(Did you mean (?:one of )?(.*)\?\)/.exec(suggestion ?? '')?.[1];
+  const hint = near === undefined ? 'llmkit --help, or llmkit help <command>' : `did you mean ${near}?`;
+  return failureOf(new LlmkitError('usage', what.replace(/\.$/, ''), { hint }));
+}
+
+/** For what goes wrong before there is a reporter. */
+function report(failure: Failure, argv: readonly string[]): void {
+  const verbose = argv.includes('--verbose');
+  if (argv.includes('--json')) {
+    process.stdout.write(`${JSON.stringify({ ok: false, error: failureJson(failure, verbose) })}\n`);
+  } else {
+    const paint = paintWith(wantsColor(process.stderr, !argv.includes('--no-color'), process.env));
+    process.stderr.write(`${renderFailure(failure, paint, verbose).join('\n')}\n`);
+  }
+  process.exitCode = exitCodes[failure.kind];
+}

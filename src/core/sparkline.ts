@@ -1,0 +1,19 @@
+const bars = '▁▂▃▄▅▆▇█';
+
+/** The last `width` figures as bars between their least and greatest; non-finite ones are left out. */
+export function sparkline(values: readonly number[], width: number): string {
+  const shown = values.filter((value) => Number.isFinite(value)).slice(-width);
+  if (shown.length < 2) return '';
+  const least = Math.min(...shown);
+  const span = Math.max(...shown) - least;
+  return shown.map((value) => bars[span === 0 ? 0 : Math.round(((value - least) / span) * (bars.length - 1))]).join('');
+}
+
+/** A bar of `width` columns, filled in eighths. */
+export function progressBar(fraction: number, width: number): { filled: string; empty: string } {
+  const eighths = Math.round(Math.min(1, Math.max(0, fraction)) * width * 8);
+  const whole = Math.floor(eighths / 8);
+  const part = ' ▏▎▍▌▋▊▉'[eighths % 8]!;
+  const filled = '█'.repeat(whole) + (eighths % 8 === 0 ? '' : part);
+  return { filled, empty: '░'.repeat(width - filled.length) };
+}

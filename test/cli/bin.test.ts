@@ -1,0 +1,129 @@
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { specs } from '../../src/cli/commands/index.ts';
+import { folderOf } from '../config/helpers.ts';
+import { llmkit, runNode } from './spawn.ts';
+
+const good = 'version: 1\noutput_dir: out\n';
+
+describe('llmkit', () => {
+  it('prints help with every command and an example each, loading nothing heavy', async () => {
+    const { code, stdout, stderr } = await llmkit('--help');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    for (const spec of specs) expect(stdout).toContain(spec.name.split(' ')[0]);
+    const loaded = await runNode('test/cli/fixtures/loaded.mjs', ['--help']);
+    expect(loaded.stderr).not.toMatch(/node_modules\/(ink|react|zod|yaml|@tensorflow|onnxruntime-node|apache-arrow)\//);
+    expect(loaded.stderr).toMatch(/node_modules\/commander\//);
+  });
+
+  it('prints the version', async () => {
+    const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
+    expect((await llmkit('--version')).stdout).toBe(`${manifest.version}\n`);
+  });
+
+  it('suggests the command that was meant', async () => {
+    expect(await llmkit('confg')).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: "error: unknown command 'confg'\n  hint: did you mean config?\n",
+    });
+    expect((await llmkit('config', 'check', '--confg', 'x')).stderr).toBe(
+      "error: unknown option '--confg'\n  hint: did you mean --config?\n",
+    );
+  });
+
+  it('without a command prints help and exits 2', async () => {
+    const { code, stdout } = await llmkit();
+    expect(code).toBe(2);
+    expect(stdout).toContain('Usage: llmkit');
+  });
+
+  it('says what a bad flag should have been', async () => {
+    const { code, stderr } = await llmkit('config', 'schema', '--threads', 'many');
+    expect(code).toBe(2);
+    expect(stderr).toContain('Expected a whole number');
+  });
+
+  it('asks for the config file that a command needs', async () => {
+    expect(await llmkit('config', 'check')).toMatchObject({
+      code: 2,
+      stderr:
+        'error: config check needs a config file\n  expected -c <file>\n  hint: llmkit config check -c configs/bank-support.yaml\n',
+    });
+  });
+});
+
+describe('llmkit config', () => {
+  it('check says yes on standard output', async () => {
+    const file = path.join(folderOf({ 'a.yaml': `${good}lora_rank: 4\nmodel: { name_or_path: nowhere }\n` }), 'a.yaml');
+    const { code, stdout, stderr } = await llmkit('config', 'check', '-c', file);
+    expect(code).toBe(0);
+    expect(stdout).toBe(`✓ ${file} is valid\n`);
+    expect(stderr).toBe(
+      `mapped lora_rank -> finetune.lora.r (${file}:3:1)\n` +
+        `warning: ${path.dirname(file)}/nowhere is not there yet\n  at ${file}:4:10 model.name_or_path\n`,
+    );
+  });
+
+  it('check prints every error with place, expectation and hint, and exits 2', async () => {
+    const file = path.join(folderOf({ 'a.yaml': `${good}finetune:\n  lora: { r: 0, lora_alhpa: 2 }\n` }), 'a.yaml');
+    expect(await llmkit('config', 'check', '-c', file)).toEqual({
+      code: 2,
+      signal: null,
+      stdout: '',
+      stderr:
+        `error: finetune.lora.r has a wrong value\n  at ${file}:4:14 finetune.lora.r\n  expected more than 0, got 0\n` +
+        `error: unknown key lora_alhpa\n  at ${file}:4:17 finetune.lora.lora_alhpa\n  hint: did you mean lora_alpha?\n` +
+        `error: 2 errors in ${file}\n`,
+    });
+  });
+
+  it('prints errors as one JSON object with --json', async () => {
+    const file = path.join(folderOf({ 'a.yaml': `${good}sead: 1\n` }), 'a.yaml');
+    for (const args of [
+      ['config', 'check', '-c', file],
+      ['config', 'check', '--nonsense'],
+      ['config', 'check'],
+    ]) {
+      const { code, stdout, stderr } = await llmkit(...args, '--json');
+      expect({ code, stderr }).toEqual({ code: 2, stderr: '' });
+      expect(JSON.parse(stdout)).toMatchObject({ ok: false, error: { message: expect.any(String) as string } });
+    }
+  });
+
+  it('print gives YAML that is a config again, with the same hash', async () => {
+    const folder = folderOf({ 'a.yaml': `${good}seed: 3\n` });
+    const first = await llmkit('config', 'print', '-c', path.join(folder, 'a.yaml'), '--set', 'finetune.lora.r=2');
+    expect(first.stdout).toContain('r: 2');
+    const again = folderOf({ 'b.yaml': first.stdout });
+    const printed = await llmkit('config', 'print', '-c', path.join(again, 'b.yaml'), '--json');
+    const { data } = JSON.parse(printed.stdout) as { data: { hash: string; config: { seed: number } } };
+    expect(data.config.seed).toBe(3);
+    expect(first.stdout).toContain(data.hash);
+  });
+
+  it('schema writes what configs/schema holds', async () => {
+    const out = path.join(mkdtempSync(path.join(tmpdir(), 'llmkit-schema-')), 's.json');
+    expect((await llmkit('config', 'schema', '--out', out)).code).toBe(0);
+    expect(readFileSync(out, 'utf8')).toBe(
+      readFileSync(new URL('../../configs/schema/llmkit.schema.json', import.meta.url), 'utf8'),
+    );
+    expect((await llmkit('config', 'schema')).stdout).toBe(readFileSync(out, 'utf8'));
+  });
+});
+
+describe('every declared command', () => {
+  it.each(specs.map((spec) => [spec.name, spec] as const))(
+    '%s has a module, a description and examples',
+    async (_, spec) => {
+      expect(existsSync(new URL(`../../src/commands/${spec.module}.ts`, import.meta.url))).toBe(true);
+      expect(spec.description).not.toBe('');
+      expect(spec.examples.length).toBeGreaterThan(0);
+      for (const example of spec.examples) expect(example.startsWith(`llmkit ${spec.name}`)).toBe(true);
+    },
+  );
+});
