@@ -158,6 +158,17 @@ describe.skipIf(!supported)('setup on a machine that lacks something', () => {
     expect(cacheEntries()).toEqual([]);
   });
 
+  it('names the cache folder when it cannot be made', async () => {
+    writeFileSync(join(root, 'file'), '');
+    vi.stubEnv('LLMKIT_CACHE_DIR', join(root, 'file', 'cache'));
+    const error = {
+      kind: 'environment',
+      where: join(root, 'file', 'cache'),
+      hint: expect.stringContaining('LLMKIT_CACHE_DIR'),
+    };
+    await expect(setupNative({ emit })).rejects.toThrow(expect.objectContaining(error));
+  });
+
   it('is a warning, not a failure, with --optional', async () => {
     const result = await run({ optional: true }, context);
     expect(result).toMatchObject({ ok: true, data: { engine: 'wasm' } });

@@ -1,9 +1,9 @@
-import { rmSync, statfsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LlmkitError } from '../../../core/errors.ts';
 import type { LlmkitEvent } from '../../../core/events.ts';
 import { formatBytes } from '../../../core/format.ts';
-import { ioError, withAtomicDir } from '../../../io/atomic.ts';
+import { withAtomicDir } from '../../../io/atomic.ts';
 import { describeFiles } from '../../../io/manifest.ts';
 import { cacheRoot, findNative, nativeDirectory, type SetupRecord, VERSIONS } from '../cache.ts';
 import { probeNative } from '../probe.ts';
@@ -37,7 +37,7 @@ export interface SetupReport {
  * Makes the native TensorFlow engine in the cache (`cacheRoot`), once for each version. In order: the wheel's
  * libtensorflow with the addon compiled here; without compiler or pip the official 2.9.1 pair (CPU only).
  * Written beside its final place, probed by running a graph in a child process, then renamed; a second setup waits.
- * Throws `environment` for each thing that is missing, `io` for the cache folder, `interrupted` on abort.
+ * Throws `environment` for each thing that is missing, `interrupted` on abort.
  */
 export async function setupNative(options: SetupOptions): Promise<SetupReport> {
   const variant = options.gpu === true ? 'gpu' : 'cpu';
@@ -158,19 +158,22 @@ function checkPlatform(): void {
 
 function checkSpace(variant: 'cpu' | 'gpu'): void {
   const root = cacheRoot();
+  const hint = 'point LLMKIT_CACHE_DIR at another folder';
   try {
     mkdirSync(root, { recursive: true });
-    const { bavail, bsize } = statfsSync(root);
-    if (bavail * bsize < PEAK_BYTES[variant]) {
-      throw new LlmkitError('environment', 'too little disk space for the native engine', {
-        where: root,
-        expected: `${formatBytes(PEAK_BYTES[variant])} free`,
-        got: `${formatBytes(bavail * bsize)} free`,
-        hint: 'free some, or point LLMKIT_CACHE_DIR at another disk',
-      });
-    }
-  } catch (error) {
-    throw ioError(error, `cannot use the cache folder ${root}`, root);
+    accessSync(root, constants.W_OK);
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new LlmkitError('environment', 'the cache folder cannot be written', { where: root, got, hint, cause });
+  }
+  const { bavail, bsize } = statfsSync(root);
+  if (bavail * bsize < PEAK_BYTES[variant]) {
+    throw new LlmkitError('environment', 'too little disk space for the native engine', {
+      where: root,
+      expected: `${formatBytes(PEAK_BYTES[variant])} free`,
+      got: `${formatBytes(bavail * bsize)} free`,
+      hint: `free some, or ${hint}`,
+    });
   }
 }
 

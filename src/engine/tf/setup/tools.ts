@@ -100,7 +100,7 @@ export function toolError(what: string, output: string, hint: string): LlmkitErr
   if (/No space left on device|ENOSPC|Disk quota exceeded/i.test(output)) {
     return new LlmkitError('environment', `${what}: the disk is full`, {
       got: last,
-      hint: 'free 1.6 GB, or point LLMKIT_CACHE_DIR or TMPDIR at another disk',
+      hint: 'free 1.3 GB, or point LLMKIT_CACHE_DIR at another disk',
     });
   }
   if (

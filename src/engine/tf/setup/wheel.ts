@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { LlmkitError } from '../../../core/errors.ts';
 import { describeFile, type FileRecord } from '../../../io/manifest.ts';
 import { VERSIONS } from '../cache.ts';
@@ -101,7 +101,7 @@ async function unpack(
   const { code, output } = await runTool(python, ['-c', UNPACK, wheel, target, ...prefixes], {
     signal: context.signal,
   });
-  if (code !== 0) throw toolError(`${wheel} cannot be unpacked`, output, 'llmkit setup --force');
+  if (code !== 0) throw toolError(`${basename(wheel)} cannot be unpacked`, output, 'llmkit setup --force');
 }
 
 /** Emits the bytes under a folder as they grow; returns the function that ends it. */
