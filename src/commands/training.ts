@@ -1,0 +1,88 @@
+import { copyFileSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { displayPath, type LoadedConfig, type TrainingConfig } from '../config/index.ts';
+import { LlmkitError } from '../core/errors.ts';
+import type { Json, Table } from '../core/events.ts';
+import { formatBytes } from '../core/format.ts';
+import { hashJson } from '../core/json.ts';
+import { openPrepared } from '../data/prepared.ts';
+import { describeFile, type FileRecord, MANIFEST } from '../io/manifest.ts';
+import { provenance } from '../io/provenance.ts';
+import type { Fingerprint } from '../train/checkpoint.ts';
+import type { TrainingRunResult } from '../train/run.ts';
+import type { RowSource } from '../train/batches.ts';
+
+/** What pretrain and finetune share around the run itself: opening prepared/, naming a run, writing what came of it. */
+export interface TrainingData {
+  train: RowSource & { maxLength: number };
+  validation: RowSource | undefined;
+  tokenizerFolder: string;
+  manifest: FileRecord;
+}
+
+/** @param vocabSize of the base model: a tokenizer with more ids than it has rows would read past the embedding */
+export async function openTrainingData(config: LoadedConfig, vocabSize: number | undefined): Promise<TrainingData> {
+  const folder = config.artifact('prepared');
+  if (!existsSync(join(folder, MANIFEST))) {
+    throw new LlmkitError('io', 'there is no prepared data', {
+      where: folder,
+      hint: `llmkit prepare -c ${displayPath(config.path)}`,
+    });
+  }
+  const prepared = await openPrepared(folder);
+  const train = prepared.split('train');
+  const validation = prepared.splits.includes('validation') ? prepared.split('validation') : undefined;
+  if (vocabSize !== undefined && prepared.vocabSize > vocabSize) {
+    throw new LlmkitError('data', 'the prepared data was tokenized with another vocabulary than the base model has', {
+      where: prepared.tokenizerDir,
+      expected: `at most ${vocabSize} token ids`,
+      got: String(prepared.vocabSize),
+      hint: 'prepare with tokenizer: { from: model } and the same model.name_or_path',
+    });
+  }
+  return { train, validation, tokenizerFolder: prepared.tokenizerDir, manifest: describeFile(join(folder, MANIFEST)) };
+}
+
+/** Settings that only say when to look or to save; changing them does not make another run. */
+const WATCHING = new Set(['logging_steps', 'eval_steps', 'save_steps', 'save_total_limit']);
+
+export function fingerprintOf(section: TrainingConfig, data: TrainingData, extra: Fingerprint): Fingerprint {
+  const settings = Object.fromEntries(Object.entries(section).filter(([key]) => !WATCHING.has(key)));
+  return { settings: hashJson(settings), data: data.manifest.sha256, ...extra };
+}
+
+const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'chat_template.jinja'];
+
+export function copyTokenizer(from: string, to: string): void {
+  for (const name of TOKENIZER_FILES) {
+    if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
+  }
+}
+
+/** The part of a manifest that says what computed, and what came of it. */
+export function describeRun(result: TrainingRunResult): {
+  engine: string;
+  versions: Record<string, string>;
+  git?: string;
+  extra: { [key: string]: Json };
+} {
+  const { trained: _values, engine, ...figures } = result;
+  return { engine, ...provenance(), extra: figures as unknown as { [key: string]: Json } };
+}
+
+export function trainingTable(result: TrainingRunResult): Table {
+  const loss = (value: number | undefined): string => (value === undefined ? '-' : value.toFixed(4));
+  const rows: [string, string][] = [
+    ['steps', String(result.totalSteps)],
+    ['loss, first → last', `${loss(result.firstLoss)} → ${loss(result.lastLoss)}`],
+    ['validation loss', loss(result.validationLoss)],
+    ['validation perplexity', result.validationLoss === undefined ? '-' : Math.exp(result.validationLoss).toFixed(2)],
+    ['trained parameters', result.trainedParameters.toLocaleString('en-US')],
+    ['tokens', result.tokens.toLocaleString('en-US')],
+    ['tokens/s', result.tokensPerSecond.toFixed(0)],
+    ['time', `${result.seconds.toFixed(1)} s`],
+    ['peak memory', formatBytes(result.peakBytes)],
+    ['engine', `${result.engine}, ${result.precision}`],
+  ];
+  return { columns: [{ name: 'training' }, { name: '', align: 'right' }], rows };
+}

@@ -1,0 +1,107 @@
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { LlmkitError } from '../core/errors.ts';
+import { withAtomicDir, writeFileAtomic } from '../io/atomic.ts';
+import { openSafetensors, writeSafetensors } from '../io/safetensors.ts';
+import type { Trainer } from './trainer.ts';
+
+/** What must be the same for a resumed run to be the run that was not interrupted; named, so that a difference can be told. */
+export type Fingerprint = Record<string, string>;
+
+interface CheckpointState {
+  format: 1;
+  step: number;
+  fingerprint: Fingerprint;
+}
+
+const STATE = 'trainer.json';
+const TENSORS = 'state.safetensors';
+
+/** The folder of a run's checkpoints: `step-00000120/` and so on, each whole or absent. */
+export class CheckpointStore {
+  readonly folder: string;
+  readonly #keep: number;
+  readonly #fingerprint: Fingerprint;
+
+  /** @param keep how many stay; the oldest go first */
+  constructor(folder: string, keep: number, fingerprint: Fingerprint) {
+    this.folder = folder;
+    this.#keep = keep;
+    this.#fingerprint = fingerprint;
+  }
+
+  /** Steps that have a checkpoint, in order. */
+  steps(): number[] {
+    if (!existsSync(this.folder)) return [];
+    const names = readdirSync(this.folder).flatMap((name) => /^step-(\d{8})$/.exec(name)?.[1] ?? []);
+    return names.map(Number).sort((a, b) => a - b);
+  }
+
+  /**
+   * Writes the trained weights, the optimizer's moments and the number of steps done. The learning rate, the order of the
+   * data and dropout follow from the step and the seed, so that this is all a resume needs.
+   */
+  async save(trainer: Trainer): Promise<string> {
+    const step = trainer.stepsDone;
+    const path = this.#path(step);
+    mkdirSync(this.folder, { recursive: true });
+    await withAtomicDir(path, (folder) => {
+      const tensors = [...trainer.snapshot()].map(({ name, shape, values }) => ({
+        name,
+        dtype: 'F32' as const,
+        shape: [...shape],
+        data: () => {
+          const { buffer, byteOffset, byteLength } = values();
+          return new Uint8Array(buffer, byteOffset, byteLength);
+        },
+      }));
+      writeSafetensors(join(folder, TENSORS), tensors);
+      const state: CheckpointState = { format: 1, step, fingerprint: this.#fingerprint };
+      writeFileAtomic(join(folder, STATE), `${JSON.stringify(state, null, 2)}\n`);
+    });
+    for (const old of this.steps().slice(0, -this.#keep)) rmSync(this.#path(old), { recursive: true });
+    return path;
+  }
+
+  /**
+   * Puts the newest checkpoint into the trainer.
+   *
+   * @returns its step, or undefined when there is none
+   * @throws LlmkitError('config') when it was made by another config, other data or another base, saying which
+   */
+  resume(trainer: Trainer): number | undefined {
+    const step = this.steps().at(-1);
+    if (step === undefined) return undefined;
+    const folder = this.#path(step);
+    const state = JSON.parse(readFileSync(join(folder, STATE), 'utf8')) as CheckpointState;
+    for (const [what, value] of Object.entries(this.#fingerprint)) {
+      const was = state.fingerprint[what];
+      if (was === value) continue;
+      throw new LlmkitError(
+        'config',
+        `the checkpoint was made with another ${what}: resuming would not be the same run`,
+        {
+          where: folder,
+          expected: was ?? 'nothing',
+          got: value,
+          hint: 'undo the change, or start again without --resume (that replaces the checkpoints)',
+        },
+      );
+    }
+    const file = openSafetensors(join(folder, TENSORS));
+    try {
+      trainer.restore(state.step, (name) => file.readF32(name));
+    } finally {
+      file.close();
+    }
+    return step;
+  }
+
+  clear(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #path(step: number): string {
+    return join(this.folder, `step-${String(step).padStart(8, '0')}`);
+  }
+}

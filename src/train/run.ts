@@ -1,0 +1,186 @@
+import type { TrainingConfig } from '../config/index.ts';
+import { cpuFeatures, multipliesBf16 } from '../core/cpu.ts';
+import { LlmkitError } from '../core/errors.ts';
+import type { CommandContext } from '../core/events.ts';
+import { formatBytes } from '../core/format.ts';
+import type { LoraOptions } from '../decoder/training-weights.ts';
+import type { DecoderGraph } from '../decoder/training.ts';
+import { chooseEngine } from '../engine/tf/index.ts';
+import type { EngineChoice } from '../engine/tf/index.ts';
+import type { WeightSource } from '../io/safetensors.ts';
+import type { DecoderSpec } from '../model/spec.ts';
+import type { RowSource } from './batches.ts';
+import { CheckpointStore } from './checkpoint.ts';
+import type { Fingerprint } from './checkpoint.ts';
+import { planSteps, trainLoop } from './loop.ts';
+import type { LoopOptions, LoopResult } from './loop.ts';
+import { activationBytes, chooseMemory } from './memory.ts';
+import { weightsOf } from './programs.ts';
+import { Trainer } from './trainer.ts';
+
+export interface TrainingRunOptions {
+  stage: 'pretrain' | 'finetune';
+  config: TrainingConfig;
+  spec: DecoderSpec;
+  source: WeightSource;
+  lora: LoraOptions | undefined;
+  /** First values of the trained weights. */
+  initial: (weights: DecoderGraph['weights']) => Map<string, Float32Array>;
+  train: RowSource & { maxLength: number };
+  validation: RowSource | undefined;
+  engine: EngineChoice;
+  threads: number | undefined;
+  resume: boolean;
+  checkpointFolder: string;
+  fingerprint: Fingerprint;
+}
+
+export interface TrainingRunResult extends LoopResult {
+  trained: Map<string, Float32Array>;
+  trainedParameters: number;
+  engine: string;
+  precision: 'fp32' | 'bf16';
+  memory: 'none' | 'layer';
+  tokensPerSecond: number;
+  peakBytes: number;
+}
+
+/** A training run from end to end on the best engine at hand: what pretrain and finetune have in common. */
+export async function runTraining(options: TrainingRunOptions, context: CommandContext): Promise<TrainingRunResult> {
+  const { config, spec, stage } = options;
+  checkLengths(options);
+  const precision = choosePrecision(config.precision, options.engine);
+  const engine = await chooseEngine({
+    engine: options.engine,
+    bf16: precision === 'bf16',
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+  });
+  const effective = engine.kind === 'native' ? precision : 'fp32';
+  if (precision === 'bf16' && effective === 'fp32' && config.precision === 'bf16') throw noBf16(engine.description);
+  const frozenDType = effective === 'bf16' ? 'bf16' : 'f32';
+  const batch = config.per_device_train_batch_size;
+  const memory = chooseMemory(config.memory, spec, batch, options.train.maxLength);
+  context.emit({ type: 'note', message: `engine: ${engine.description}; ${engine.reason}` });
+  const activations = formatBytes(activationBytes(spec, batch, options.train.maxLength));
+  const kept =
+    memory === 'layer' ? 'blocks are computed again in the backward pass' : `about ${activations} of activations`;
+  context.emit({ type: 'note', message: `precision ${effective}; ${kept}` });
+
+  const weights = weightsOf({ spec, lora: options.lora, frozenDType, memory, accumulate: false });
+  const trainer = new Trainer({
+    engine,
+    spec,
+    lora: options.lora,
+    frozenDType,
+    memory,
+    source: options.source,
+    initial: options.initial(weights),
+    adamw: {
+      beta1: config.adam_beta1,
+      beta2: config.adam_beta2,
+      epsilon: config.adam_epsilon,
+      weightDecay: config.weight_decay,
+      maxGradNorm: config.max_grad_norm,
+    },
+    batch,
+    accumulation: config.gradient_accumulation_steps,
+    maxLength: options.train.maxLength,
+    seed: config.seed,
+  });
+  try {
+    const fingerprint = { ...options.fingerprint, engine: engine.kind, precision: effective };
+    const loop = loopOptions(options, trainer, fingerprint, context);
+    begin(loop, options.resume, stage, context);
+    const result = await trainLoop(loop);
+    const trained = trainer.readTrained();
+    return {
+      ...result,
+      trained,
+      trainedParameters: [...trained.values()].reduce((sum, values) => sum + values.length, 0),
+      engine: engine.description,
+      precision: effective,
+      memory,
+      tokensPerSecond: result.tokens / result.seconds,
+      peakBytes: process.resourceUsage().maxRSS * 1024,
+    };
+  } finally {
+    trainer.dispose();
+    engine.dispose();
+  }
+}
+
+function loopOptions(
+  options: TrainingRunOptions,
+  trainer: Trainer,
+  fingerprint: Fingerprint,
+  context: CommandContext,
+): LoopOptions {
+  const { config } = options;
+  return {
+    stage: options.stage,
+    trainer,
+    train: options.train,
+    validation: options.validation,
+    checkpoints: new CheckpointStore(options.checkpointFolder, config.save_total_limit, fingerprint),
+    seed: config.seed,
+    batch: config.per_device_train_batch_size,
+    accumulation: config.gradient_accumulation_steps,
+    epochs: config.num_train_epochs,
+    maxSteps: config.max_steps,
+    schedule: { type: config.lr_scheduler_type, learningRate: config.learning_rate },
+    warmupSteps: config.warmup_steps,
+    warmupRatio: config.warmup_ratio,
+    loggingSteps: config.logging_steps,
+    evalSteps: config.eval_steps,
+    saveSteps: config.save_steps,
+    emit: context.emit,
+    signal: context.signal,
+  };
+}
+
+function begin(loop: LoopOptions, resume: boolean, stage: string, { emit }: CommandContext): void {
+  const { plan, totalSteps } = planSteps(loop);
+  if (resume) {
+    const step = loop.checkpoints.resume(loop.trainer);
+    if (step === undefined) {
+      throw new LlmkitError('io', 'there is no checkpoint to resume from', {
+        where: loop.checkpoints.folder,
+        hint: 'leave out --resume to begin',
+      });
+    }
+    emit({ type: 'note', message: `resuming after step ${step}` });
+  } else {
+    loop.checkpoints.clear();
+  }
+  const rows = loop.train.numRows;
+  emit({ type: 'note', message: `${stage}: ${rows} rows, ${plan.stepsPerEpoch} steps an epoch, ${totalSteps} steps` });
+}
+
+function checkLengths({ train, spec, stage }: TrainingRunOptions): void {
+  if (train.numRows === 0) {
+    throw new LlmkitError('data', 'the prepared data has no training rows', { hint: 'llmkit prepare -c <config>' });
+  }
+  if (train.maxLength <= spec.maxPositions) return;
+  const key = stage === 'pretrain' ? 'pretrain.max_position_embeddings' : 'the base model';
+  throw new LlmkitError('config', 'prepared rows are longer than the model can take', {
+    where: 'prepare.max_length',
+    expected: `at most ${spec.maxPositions} tokens (${key})`,
+    got: `${train.maxLength}`,
+    hint: 'lower prepare.max_length and prepare again',
+  });
+}
+
+/** bf16 by itself where the processor multiplies bf16; asking for it elsewhere is an error rather than a slow run. */
+function choosePrecision(wanted: 'auto' | 'fp32' | 'bf16', engine: EngineChoice): 'fp32' | 'bf16' {
+  const able = multipliesBf16(cpuFeatures()) && engine !== 'wasm';
+  if (wanted === 'bf16' && !able) throw noBf16(engine === 'wasm' ? 'the wasm engine' : cpuFeatures().model);
+  return wanted !== 'fp32' && able ? 'bf16' : 'fp32';
+}
+
+function noBf16(who: string): LlmkitError {
+  return new LlmkitError('config', `${who} does not multiply bf16`, {
+    where: 'precision',
+    expected: 'auto or fp32',
+    got: 'bf16',
+  });
+}

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { StepPlan, bucket, makeMicroBatch } from '../../src/train/batches.ts';
+import { learningRateAt } from '../../src/train/schedule.ts';
+
+describe('micro-batches', () => {
+  it('pads rows to a bucket, keeps documents apart and points at the token before each label', () => {
+    const rows = [
+      { inputIds: [5, 6, 7, 8], labels: [-100, 6, -100, 8], seqLengths: [2, 2] },
+      { inputIds: [9, 1], labels: [9, 1], seqLengths: [2] },
+    ];
+    const batch = makeMicroBatch(rows, 3, 512);
+    expect(batch.shape).toEqual({ batch: 3, length: 32, band: 2, targets: 32 });
+    expect([...batch.inputIds.slice(0, 5)]).toEqual([5, 6, 7, 8, 0]);
+    expect([...batch.documentStarts.slice(0, 6)]).toEqual([0, 0, 2, 2, 4, 5]);
+    expect([...batch.documentStarts.slice(64, 67)]).toEqual([0, 1, 2]);
+    // The label of a row's first token has no position to be predicted from.
+    expect([...batch.targetPositions.slice(0, 3)]).toEqual([0, 2, 32]);
+    expect([...batch.targetIds.slice(0, 3)]).toEqual([6, 8, 1]);
+    expect([...batch.targetWeights.slice(0, 5)]).toEqual([1, 1, 1, 0, 0]);
+    expect([batch.tokens, batch.targets]).toEqual([6, 3]);
+  });
+
+  it('rounds sizes up to a few buckets', () => {
+    expect([1, 32, 33, 48, 49, 65, 97, 512, 513].map(bucket)).toEqual([32, 32, 48, 48, 64, 96, 128, 512, 768]);
+  });
+});
+
+describe('the order of the data', () => {
+  const plan = (): StepPlan => new StepPlan({ numRows: 10, seed: 3, batch: 2, accumulation: 2 });
+
+  it('takes every row once an epoch, in another order each epoch', () => {
+    const steps = plan();
+    expect(steps.stepsPerEpoch).toBe(3);
+    const epoch = (n: number): number[] =>
+      [0, 1, 2].flatMap((i) => steps.rowsOf(3 * n + i).flatMap((rows) => [...rows]));
+    expect([...epoch(0)].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(epoch(1)).not.toEqual(epoch(0));
+    expect(steps.rowsOf(2).map((rows) => rows.length)).toEqual([2]);
+  });
+
+  it('depends on the seed and the step only, whatever was asked before', () => {
+    const [one, other] = [plan(), plan()];
+    for (let i = 0; i < 5; i++) one.rowsOf(i);
+    expect(one.rowsOf(4)).toEqual(other.rowsOf(4));
+  });
+});
+
+describe('learning rates', () => {
+  // transformers 5.18: get_scheduler(name, AdamW(lr=1.0), num_warmup_steps=2, num_training_steps=10), step by step.
+  it.each([
+    ['constant', [0, 0.5, 1, 1, 1, 1]],
+    ['linear', [0, 0.5, 1, 0.875, 0.75, 0.625]],
+    ['cosine', [0, 0.5, 1, 0.9619397662556434, 0.8535533905932737, 0.6913417161825449]],
+  ] as const)('%s is that of transformers', (type, expected) => {
+    const schedule = { type, learningRate: 1, warmupSteps: 2, totalSteps: 10 };
+    expected.forEach((rate, step) => expect(learningRateAt(step, schedule)).toBeCloseTo(rate, 12));
+  });
+});
