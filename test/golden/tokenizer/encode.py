@@ -65,6 +65,7 @@ variants = {
     "bytes missing, unknown token": {"drop": 40, "model.unk_token": "<|im_start|>"},
     "bytes missing, unknown fused": {"drop": 40, "model.unk_token": "<|im_start|>", "model.fuse_unk": True},
     "bytes missing, dropped": {"drop": 40},
+    "rare syntax": {"pre_tokenizer": sequence(split(r"(?>ab|a)b|\h{2,}+|x{,2}y|\W{1,2}?|\x{41}|\u0042|^t|s$|(?i:the|[kq]u)|\p{^L}|\P{Lu}(?=a)|(?<=b)a"), byte_level(False))},
     "merges as strings": {"merges_as_strings": True},
 }
 
