@@ -6,6 +6,7 @@ import { weightFiles } from '../export/merge.ts';
 import { withAtomicDir } from '../io/atomic.ts';
 import { describeFile, describeFiles, writeManifest } from '../io/manifest.ts';
 import { writeAdapter } from '../model/adapter.ts';
+import { writeGenerationConfig } from '../model/generation-config.ts';
 import { openCheckpoint } from '../model/checkpoint.ts';
 import { type LoraFactors, type LoraSettings, loraScale, resolveTargetModules, targetNames } from '../model/lora.ts';
 import { initLora } from '../train/weights.ts';
@@ -34,7 +35,7 @@ export async function run(options: FinetuneOptions, context: CommandContext): Pr
   try {
     const { spec } = checkpoint;
     for (const message of checkpoint.notes) context.emit({ type: 'note', message });
-    const data = await openTrainingData(config, spec.vocabSize);
+    const data = openTrainingData(config, spec.vocabSize);
     const lora = loraSettings(section.lora, targetNames(spec, section.lora.target_modules));
     const targets = new Set(resolveTargetModules(spec, section.lora.target_modules).map(({ module }) => module));
     const baseFiles = ['config.json', ...weightFiles(base)].map((name) => describeFile(join(base, name)));
@@ -64,6 +65,7 @@ export async function run(options: FinetuneOptions, context: CommandContext): Pr
     await withAtomicDir(out, async (folder) => {
       writeAdapter(folder, { spec, lora, factors: factorsOf(result.trained), baseModel: base });
       copyTokenizer(data.tokenizerFolder, folder);
+      writeGenerationConfig(folder, spec, { base, stopTokenIds: data.stopTokenIds });
       writeManifest(folder, {
         command: 'finetune',
         config: section as unknown as Json,
@@ -74,6 +76,7 @@ export async function run(options: FinetuneOptions, context: CommandContext): Pr
         ...describeRun(result),
       });
     });
+    data.close();
     return report(result, config, out, context);
   } finally {
     checkpoint.close();

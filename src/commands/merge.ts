@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { displayPath, type LoadedConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
+import { chooseEngine, type EngineChoice } from '../engine/tf/index.ts';
 import { formatPercent } from '../core/format.ts';
 import { mergeAdapter, type MergeOptions, weightFiles } from '../export/merge.ts';
+import { verifyMerge } from '../export/verify-merge.ts';
 import { describeFile, describeFiles, type FileRecord, MANIFEST, readManifest, writeManifest } from '../io/manifest.ts';
 import { provenance } from '../io/provenance.ts';
 import { openCheckpoint } from '../model/checkpoint.ts';
@@ -17,8 +19,8 @@ export interface MergeCommandOptions {
   adapter?: string;
   out?: string;
   dtype?: CheckpointDtype;
-  /** Compares logits before the folder takes its place; see {@link MergeOptions.verify}. */
-  verify?: MergeOptions['verify'];
+  engine?: EngineChoice;
+  threads?: number;
 }
 
 /** At most this often is progress told, in milliseconds. */
@@ -45,6 +47,7 @@ export async function run(options: MergeCommandOptions, context: CommandContext)
     out,
     tokenizer: tokenizerFolder(options, base, adapter),
     signal: context.signal,
+    verify: (folders) => verify(folders, options),
     onTensor: (current, total) => {
       if (Date.now() - told < TELL_EVERY_MS && current < total) return;
       told = Date.now();
@@ -63,14 +66,28 @@ export async function run(options: MergeCommandOptions, context: CommandContext)
       });
     },
     ...(options.dtype === undefined ? {} : { dtype: options.dtype }),
-    ...(options.verify === undefined ? {} : { verify: options.verify }),
   };
   const report = await mergeAdapter(merge);
   context.emit({ type: 'artifact', kind: 'merged', path: out });
   const lost = report.roundingOverUpdate;
+  const largest = report.verification?.['max_logit_difference'];
+  const checked = typeof largest === 'number' ? `; logits differ by at most ${largest.toPrecision(2)}` : '';
   const rounding = lost > 0 ? `; storing it rounds away ${formatPercent(lost)} of the update` : '';
   const data: { [key: string]: Json } = { out, ...report, verification: report.verification ?? null };
-  return { ok: true, summary: `merged ${report.mergedModules} layers into ${shown(out)}${rounding}`, data };
+  return { ok: true, summary: `merged ${report.mergedModules} layers into ${shown(out)}${rounding}${checked}`, data };
+}
+
+/** In fp32, so that what is compared is the merge and not the products' rounding. */
+async function verify(
+  folders: { base: string; adapter: string; merged: string },
+  { engine: choice = 'auto', threads }: MergeCommandOptions,
+): Promise<{ [key: string]: Json }> {
+  const engine = await chooseEngine({ engine: choice, bf16: false, ...(threads === undefined ? {} : { threads }) });
+  try {
+    return { ...verifyMerge(engine, folders), engine: engine.description };
+  } finally {
+    engine.dispose();
+  }
 }
 
 function requireAdapter(adapter: string, config: LoadedConfig): void {

@@ -4,6 +4,7 @@ import type { EngineChoice } from '../engine/tf/index.ts';
 import { withAtomicDir } from '../io/atomic.ts';
 import { describeFiles, writeManifest } from '../io/manifest.ts';
 import { parseModelConfig } from '../model/config.ts';
+import { writeGenerationConfig } from '../model/generation-config.ts';
 import { initWeights } from '../model/init.ts';
 import type { DecoderSpec } from '../model/spec.ts';
 import { writeCheckpoint } from '../model/write-checkpoint.ts';
@@ -28,7 +29,7 @@ export async function run(options: PretrainOptions, context: CommandContext): Pr
     command: 'pretrain',
     message: `training a model from scratch on ${displayPath(config.artifact('prepared'), context.cwd)}`,
   });
-  const data = await openTrainingData(config, undefined);
+  const data = openTrainingData(config, undefined);
   const tokenizer = loadTokenizer(data.tokenizerFolder);
   const spec = specOf(config, tokenizer);
   const source = initWeights(spec, section.seed, { initializerRange: section.initializer_range });
@@ -52,6 +53,7 @@ export async function run(options: PretrainOptions, context: CommandContext): Pr
   );
   await withAtomicDir(out, async (folder) => {
     writeCheckpoint(folder, spec, result.trained, { dtype: 'float32', initializerRange: section.initializer_range });
+    writeGenerationConfig(folder, spec, { stopTokenIds: data.stopTokenIds });
     copyTokenizer(data.tokenizerFolder, folder);
     writeManifest(folder, {
       command: 'pretrain',
@@ -63,6 +65,7 @@ export async function run(options: PretrainOptions, context: CommandContext): Pr
       ...describeRun(result),
     });
   });
+  data.close();
   context.emit({ type: 'artifact', kind: 'pretrained', path: out });
   const { trained: _values, ...figures } = result;
   return {

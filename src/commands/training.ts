@@ -17,11 +17,14 @@ export interface TrainingData {
   train: RowSource & { maxLength: number };
   validation: RowSource | undefined;
   tokenizerFolder: string;
+  /** Tokens that end an answer in the data. */
+  stopTokenIds: readonly number[];
+  close: () => void;
   manifest: FileRecord;
 }
 
 /** @param vocabSize of the base model: a tokenizer with more ids than it has rows would read past the embedding */
-export async function openTrainingData(config: LoadedConfig, vocabSize: number | undefined): Promise<TrainingData> {
+export function openTrainingData(config: LoadedConfig, vocabSize: number | undefined): TrainingData {
   const folder = config.artifact('prepared');
   if (!existsSync(join(folder, MANIFEST))) {
     throw new LlmkitError('io', 'there is no prepared data', {
@@ -29,7 +32,7 @@ export async function openTrainingData(config: LoadedConfig, vocabSize: number |
       hint: `llmkit prepare -c ${displayPath(config.path)}`,
     });
   }
-  const prepared = await openPrepared(folder);
+  const prepared = openPrepared(folder);
   const train = prepared.split('train');
   const validation = prepared.splits.includes('validation') ? prepared.split('validation') : undefined;
   if (vocabSize !== undefined && prepared.vocabSize > vocabSize) {
@@ -40,7 +43,14 @@ export async function openTrainingData(config: LoadedConfig, vocabSize: number |
       hint: 'prepare with tokenizer: { from: model } and the same model.name_or_path',
     });
   }
-  return { train, validation, tokenizerFolder: prepared.tokenizerDir, manifest: describeFile(join(folder, MANIFEST)) };
+  return {
+    train,
+    validation,
+    tokenizerFolder: prepared.tokenizerDir,
+    stopTokenIds: prepared.stopTokenIds,
+    close: () => prepared.close(),
+    manifest: describeFile(join(folder, MANIFEST)),
+  };
 }
 
 /** Settings that only say when to look or to save; changing them does not make another run. */

@@ -1,3 +1,4 @@
+import { GENERATION_CONFIG } from '../model/generation-config.ts';
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -183,7 +184,9 @@ function copyConfigs(options: MergeOptions, dir: string): void {
   const copy = (from: string, name: string) => {
     if (existsSync(join(from, name))) writeFileAtomic(join(dir, name), readFileSync(join(from, name)));
   };
-  copy(base, 'generation_config.json');
+  // The adapter's own, where training wrote one, names the stop tokens that it taught.
+  const { adapter } = options;
+  copy(existsSync(join(adapter, GENERATION_CONFIG)) ? adapter : base, GENERATION_CONFIG);
   for (const name of TOKENIZER_FILES) copy(tokenizer, name);
   const sharded = !existsSync(join(base, SINGLE));
   if (dtype === undefined) {

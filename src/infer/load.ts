@@ -4,6 +4,7 @@ import { cpuFeatures, hasInt8DotProduct } from '../core/cpu.ts';
 import { createSession } from '../engine/ort/index.ts';
 import { cacheRoot } from '../engine/tf/cache.ts';
 import { loadModelConfig } from '../model/config.ts';
+import { generationEos } from '../model/generation-config.ts';
 import type { DecoderSpec } from '../model/spec.ts';
 import { isQuantized } from '../quant/compressed-tensors.ts';
 import { type CachedModel, cachedModel } from './model-cache.ts';
@@ -46,5 +47,7 @@ export async function openModel(dir: string, options: OpenModelOptions = {}): Pr
   const exact = quantized && process.arch === 'x64' && !hasInt8DotProduct(cpuFeatures());
   const ort = createSession(onnx.modelPath, { threads, mapped: options.mapped ?? false, x64QuantPrecision: exact });
   const session = new DecoderSession(ort, { ...options, threads, contextLength: spec.maxPositions });
-  return { spec, session, eosTokenIds: spec.eosTokenIds, quantized, onnx, dispose: () => session.dispose() };
+  const adapterEos = options.adapter === undefined ? undefined : generationEos(options.adapter, spec);
+  const eosTokenIds = adapterEos ?? spec.eosTokenIds;
+  return { spec, session, eosTokenIds, quantized, onnx, dispose: () => session.dispose() };
 }

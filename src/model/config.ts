@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { LlmkitError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { ConfigFields } from './config-fields.ts';
+import { generationEos } from './generation-config.ts';
 import { readJsonObject, type JsonObject } from './json-file.ts';
 import { llamaToConfig, parseLlama, parseMistral } from './llama.ts';
 import type { DecoderSpec } from './spec.ts';
@@ -52,14 +53,7 @@ export function loadModelConfig(dir: string, options: { quantized?: boolean } = 
   const raw = readJsonObject(path);
   const { quantization_config: _quantization, ...plain } = raw;
   const result = { ...parseModelConfig(options.quantized === true ? plain : raw, path), raw };
-  const generationPath = join(dir, 'generation_config.json');
-  if (existsSync(generationPath)) {
-    const generation = new ConfigFields(readJsonObject(generationPath), generationPath);
-    const { vocabSize, eosTokenIds } = result.spec;
-    if (generation.has('eos_token_id')) {
-      result.spec.eosTokenIds = generation.tokenIds('eos_token_id', vocabSize, eosTokenIds);
-    }
-  }
+  result.spec.eosTokenIds = generationEos(dir, result.spec) ?? result.spec.eosTokenIds;
   return result;
 }
 

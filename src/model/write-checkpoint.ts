@@ -5,6 +5,7 @@ import { f32ToBf16, f32ToF16 } from '../core/half.ts';
 import { writeFileAtomic } from '../io/atomic.ts';
 import { type SafetensorsDType, writeSafetensors } from '../io/safetensors.ts';
 import { type CheckpointDtype, specToConfig } from './config.ts';
+import { writeGenerationConfig } from './generation-config.ts';
 import type { DecoderSpec } from './spec.ts';
 import { expectedTensors } from './tensors.ts';
 
@@ -59,12 +60,7 @@ export function writeCheckpoint(
     })),
   );
   writeJson(join(dir, 'config.json'), specToConfig(spec, options));
-  writeJson(join(dir, 'generation_config.json'), {
-    _from_model_config: true,
-    ...(spec.bosTokenId === undefined ? {} : { bos_token_id: spec.bosTokenId }),
-    ...(spec.eosTokenIds.length === 0 ? {} : { eos_token_id: spec.eosTokenIds }),
-    ...(spec.padTokenId === undefined ? {} : { pad_token_id: spec.padTokenId }),
-  });
+  writeGenerationConfig(dir, spec);
 }
 
 function writeJson(path: string, value: object): void {

@@ -10,13 +10,13 @@ describe('micro-batches', () => {
     ];
     const batch = makeMicroBatch(rows, 3, 512);
     expect(batch.shape).toEqual({ batch: 3, length: 32, band: 2, targets: 32 });
-    expect([...batch.inputIds.slice(0, 5)]).toEqual([5, 6, 7, 8, 0]);
-    expect([...batch.documentStarts.slice(0, 6)]).toEqual([0, 0, 2, 2, 4, 5]);
-    expect([...batch.documentStarts.slice(64, 67)]).toEqual([0, 1, 2]);
+    expect(Array.from(batch.inputIds.slice(0, 5))).toEqual([5, 6, 7, 8, 0]);
+    expect(Array.from(batch.documentStarts.slice(0, 6))).toEqual([0, 0, 2, 2, 4, 5]);
+    expect(Array.from(batch.documentStarts.slice(64, 67))).toEqual([0, 1, 2]);
     // The label of a row's first token has no position to be predicted from.
-    expect([...batch.targetPositions.slice(0, 3)]).toEqual([0, 2, 32]);
-    expect([...batch.targetIds.slice(0, 3)]).toEqual([6, 8, 1]);
-    expect([...batch.targetWeights.slice(0, 5)]).toEqual([1, 1, 1, 0, 0]);
+    expect(Array.from(batch.targetPositions.slice(0, 3))).toEqual([0, 2, 32]);
+    expect(Array.from(batch.targetIds.slice(0, 3))).toEqual([6, 8, 1]);
+    expect(Array.from(batch.targetWeights.slice(0, 5))).toEqual([1, 1, 1, 0, 0]);
     expect([batch.tokens, batch.targets]).toEqual([6, 3]);
   });
 
