@@ -1,8 +1,9 @@
-/** A chat message as templates read it; families add fields of their own (`tool_calls`, `name`). */
+/** A chat message as templates read it; other fields it has reach the template as well. */
 export interface ChatMessage {
   role: string;
   content: string;
-  [field: string]: unknown;
+  name?: string;
+  tool_calls?: unknown;
 }
 
 export interface ChatOptions {

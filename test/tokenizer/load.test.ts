@@ -72,6 +72,18 @@ describe('loading a tokenizer folder', () => {
     expect(() => tokenizer.decode([100_000])).toThrow(/100000 is not in the vocabulary/);
   });
 
+  test('a split pattern that our own encoder cannot read is left to the library, and that is said', () => {
+    const json = structuredClone(fixture.tokenizers['bpe']!);
+    const pattern = { Regex: String.raw`[a-z&&[^aeiou]]+|\s+` };
+    json.pre_tokenizer = {
+      type: 'Sequence',
+      pretokenizers: [{ type: 'Split', pattern, behavior: 'Isolated', invert: false }, json.pre_tokenizer],
+    };
+    const tokenizer = loadTokenizer(write({ 'tokenizer.json': json }));
+    expect(tokenizer.implementation).toBe('@huggingface/tokenizers');
+    expect(tokenizer.fallbackReason).toMatch(/a character class inside another/);
+  });
+
   test('model_max_length is kept, transformers\' "very large" is not', () => {
     const json = fixture.tokenizers['bpe'];
     const length = (value: unknown): number | undefined =>

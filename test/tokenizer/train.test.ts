@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { countWords } from '../../src/tokenizer/count-words.ts';
 import { tokenizerFromJson } from '../../src/tokenizer/load.ts';
-import { trainBpe, type PretokenizerName } from '../../src/tokenizer/train.ts';
+import { type PretokenizerName, trainBpe, trainFromCounts } from '../../src/tokenizer/train.ts';
 import { readFixture } from './fixture.ts';
 
 interface Fixture {
@@ -74,9 +75,19 @@ describe('training BPE', () => {
     expect(Object.keys(json.model.vocab)).toContain('__proto__');
   });
 
+  test('memory grows with the different words only, and no word keeps its text alive', async () => {
+    const options = { pretokenizer: 'gpt2' } as const;
+    const texts = function* (times: number): Generator<string> {
+      for (let i = 0; i < times; i++) yield 'the same words in every text, over and over again';
+    };
+    const once = await countWords(texts(1), options);
+    const often = await countWords(texts(5000), options);
+    expect([often.words.size, often.words.units]).toEqual([once.words.size, once.words.units]);
+    expect(often.counts[0]).toBe(5000);
+    expect(often.words.arena().length).toBe(once.words.arena().length);
+  });
+
   test('counts beyond 2^31 do not overflow', async () => {
-    const { countWords } = await import('../../src/tokenizer/count-words.ts');
-    const { trainFromCounts } = await import('../../src/tokenizer/train.ts');
     const options = { vocabSize: 260, specialTokens: [], pretokenizer: 'gpt2' } as const;
     const counts = await countWords(['the', 'ab', 'ab'], options);
     counts.counts[0] = 6e9;
