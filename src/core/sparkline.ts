@@ -1,9 +1,14 @@
 const bars = '▁▂▃▄▅▆▇█';
 
-/** The last `width` figures as bars between their least and greatest; non-finite ones are left out. */
+/** Figures as at most `width` bars between the least and the greatest, neighbours averaged; non-finite ones are left out. */
 export function sparkline(values: readonly number[], width: number): string {
-  const shown = values.filter((value) => Number.isFinite(value)).slice(-width);
-  if (shown.length < 2) return '';
+  const finite = values.filter((value) => Number.isFinite(value));
+  const count = Math.min(width, finite.length);
+  if (count < 2) return '';
+  const shown = Array.from({ length: count }, (_, i) => {
+    const bucket = finite.slice(Math.floor((i * finite.length) / count), Math.floor(((i + 1) * finite.length) / count));
+    return bucket.reduce((sum, value) => sum + value, 0) / bucket.length;
+  });
   const least = Math.min(...shown);
   const span = Math.max(...shown) - least;
   return shown.map((value) => bars[span === 0 ? 0 : Math.round(((value - least) / span) * (bars.length - 1))]).join('');

@@ -30,7 +30,7 @@ export function startDisplay({ stream, color, verbose, now }: DisplayOptions): D
     event: (event) => state.event(event, now()),
     async stop() {
       clearInterval(timer);
-      state.active.clear();
+      state.settle(now());
       ink.rerender(app());
       ink.unmount();
       await ink.waitUntilExit();

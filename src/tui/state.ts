@@ -3,7 +3,7 @@ import { formatBytes, formatDuration, formatValue } from '../core/format.ts';
 import { describeProgress, Progress, type ProgressView } from '../core/progress.ts';
 
 /** How many losses are remembered; later ones push earlier ones out. */
-const historyLength = 200;
+const historyLength = 1000;
 
 export type LineKind = 'title' | 'done' | 'note' | 'warning' | 'artifact' | 'metric';
 
@@ -61,6 +61,15 @@ export class DisplayState {
       case 'text':
       case 'result':
     }
+  }
+
+  /** The display goes away: what was at work leaves a line that says how far it came. */
+  settle(nowMs: number): void {
+    for (const { name, progress } of this.active.values()) {
+      const view = progress.view(nowMs);
+      if (view !== undefined) this.finish('note', `${name}: ${describeProgress({ ...view, etaMs: undefined })}`);
+    }
+    this.active.clear();
   }
 
   private step(event: StepEvent, nowMs: number): void {

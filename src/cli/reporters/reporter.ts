@@ -19,6 +19,8 @@ export interface ReporterOptions {
   out: (text: string) => void;
   /** Standard error: everything else. */
   err: (text: string) => void;
+  /** Of the terminal that standard output is; infinite when it is none. */
+  columns: number;
   outPaint: Paint;
   errPaint: Paint;
   /** Milliseconds, monotonic. */

@@ -9,7 +9,7 @@ import type { ReporterOptions } from './reporter.ts';
 export function printResult(result: CommandResult, options: ReporterOptions, streamed = false): void {
   const { out, err, outPaint, errPaint } = options;
   for (const table of result.tables ?? []) {
-    const lines = formatTable(table);
+    const lines = formatTable(table, options.columns);
     if (table.title !== undefined) lines[0] = outPaint.bold(lines[0]!);
     out(`${lines.join('\n')}\n\n`);
   }
