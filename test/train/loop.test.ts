@@ -9,6 +9,7 @@ import { CheckpointStore } from '../../src/train/checkpoint.ts';
 import { trainLoop } from '../../src/train/loop.ts';
 import type { LoopOptions } from '../../src/train/loop.ts';
 import { Trainer } from '../../src/train/trainer.ts';
+import { engines } from '../support/engines.ts';
 import { openFixture } from '../support/decoder-fixture.ts';
 
 const fixture = openFixture('llama-gqa');
@@ -25,10 +26,6 @@ const source = {
 
 let engine: TfEngine;
 let folder: string;
-beforeAll(async () => {
-  engine = await chooseEngine({ engine: 'auto' });
-});
-afterAll(() => engine.dispose());
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'llmkit-loop-'))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -74,7 +71,12 @@ function options(trainer: Trainer, more: Partial<LoopOptions> = {}): LoopOptions
   };
 }
 
-describe('a training run', () => {
+describe.each(engines)('a training run on the %s engine', (kind) => {
+  beforeAll(async () => {
+    engine = await chooseEngine({ engine: kind });
+  });
+  afterAll(() => engine.dispose());
+
   it('resumes after an interruption as if there had been none, dropout included', async () => {
     const whole = makeTrainer();
     await trainLoop(options(whole, { checkpoints: new CheckpointStore(join(folder, 'other'), 2, { data: 'a' }) }));

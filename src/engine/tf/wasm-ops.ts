@@ -1,5 +1,6 @@
 import type * as Converter from '@tensorflow/tfjs-converter';
 import type * as Core from '@tensorflow/tfjs-core';
+import { Random } from '../../core/random.ts';
 
 /** What GraphModel hands to a registered op. */
 interface GraphNode {
@@ -20,6 +21,7 @@ export function registerWasmOps(core: typeof Core, converter: typeof Converter):
     OneHot: (node) => oneHot(core, node),
     Cast: (node) => cast(core, node),
     MatrixBandPart: (node) => matrixBandPart(core, node),
+    StatelessRandomUniform: (node) => statelessRandomUniform(core, node),
   };
   for (const [name, executor] of Object.entries(ops)) {
     converter.registerOp(name, ((node: GraphNode) => core.tidy(() => executor(node))) as Parameters<
@@ -43,6 +45,19 @@ function unsortedSegmentSum(core: typeof Core, { inputs: [data, ids, segments] }
   const count = segments!.dataSync()[0]!;
   const rows = core.reshape(ids!, [ids!.size, 1]) as Core.Tensor2D;
   return core.scatterND(rows as unknown as Core.Tensor1D, data!, [count, ...data!.shape.slice(1)]);
+}
+
+/**
+ * Uniform [0, 1) of a shape from a seed i32 [2]. The numbers are those of llmkit's own generator, not TensorFlow's Philox:
+ * each engine gives the same numbers for the same seed, but not those of the other.
+ */
+function statelessRandomUniform(core: typeof Core, { inputs: [shape, seed] }: GraphNode): Core.Tensor {
+  const [key, counter] = seed!.dataSync() as Int32Array;
+  const random = new Random(key!).fork(String(counter));
+  const sizes = Array.from(shape!.dataSync());
+  const values = new Float32Array(sizes.reduce((product, size) => product * size, 1));
+  for (let i = 0; i < values.length; i++) values[i] = random.float();
+  return core.tensor(values, sizes, 'float32');
 }
 
 /** The wasm kernel writes its values as integers whatever the dtype, and writes outside for indices out of range. */
