@@ -47,7 +47,7 @@ export function detectMapping(source: SourceConfig, first: unknown, where: strin
     if (source.type !== 'auto' && source.type !== 'text') {
       throw new LlmkitError('config', `a text file has no ${source.type} rows`, { where, expected: 'type: text' });
     }
-    return { type: 'text', columns: {}, promptTemplate, found: `text, by ${source.sample_by}`, unused: [] };
+    return { type: 'text', columns: {}, promptTemplate, found: 'text rows', unused: [] };
   }
   const row = first as Record<string, unknown>;
   const given = Object.fromEntries(Object.entries(source.columns ?? {}).filter(([, column]) => column !== undefined));

@@ -54,7 +54,7 @@ export async function ingest(
   for (const { file, source, where } of inputs) {
     let mapping: RowMapping | undefined;
     const before = result.read;
-    for await (const record of readRecords(file, source)) {
+    for await (const record of readRecords(file)) {
       await progress.tick(() => ({ kept: result.kept }));
       result.read++;
       if ('error' in record) {
@@ -81,7 +81,7 @@ export async function ingest(
       file: file.name,
       format: file.format,
       rows: result.read - before,
-      found: mapping?.found ?? 'no readable row',
+      found: mapping === undefined ? `${file.found}, no readable row` : `${file.found}, ${mapping.found}`,
       unused: mapping?.unused ?? [],
     });
   }

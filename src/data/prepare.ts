@@ -4,7 +4,7 @@ import type { LoadedConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
 import { hashJson } from '../core/json.ts';
 import { writeDatasetDict } from '../io/arrow.ts';
-import { withAtomicDir } from '../io/atomic.ts';
+import { recoverDir, withAtomicDir } from '../io/atomic.ts';
 import { describeFiles, type FileRecord, writeManifest } from '../io/manifest.ts';
 import { provenance } from '../io/provenance.ts';
 import { dependedOn, describeInputs, unchanged } from './cache.ts';
@@ -44,6 +44,7 @@ export async function prepare(
 ): Promise<Preparation> {
   const inputs = await findInputs(config);
   const files = describeInputs(config, inputs);
+  await recoverDir(dir);
   if (options.force !== true && unchanged(dir, config, files) !== undefined) {
     return { dir, cached: true, report: JSON.parse(readFileSync(join(dir, REPORT), 'utf8')) as PrepareReport };
   }

@@ -4,7 +4,7 @@ import { basename, extname, join } from 'node:path';
 import { displayPath, type SourceConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
 import { expandGlob, readCsv, readParquet } from '../io/duckdb.ts';
-import { readJsonLines, readText } from '../io/lines.ts';
+import { readJsonLines, readLines, readText, type SampleBy } from '../io/lines.ts';
 import type { RawRecord } from '../io/records.ts';
 
 export type FileFormat = 'jsonl' | 'txt' | 'csv' | 'parquet';
@@ -15,8 +15,14 @@ export interface SourceFile {
   /** What messages call it: relative to the current folder where that is shorter. */
   name: string;
   format: FileFormat;
+  /** How a txt file is cut into rows. */
+  sampleBy: SampleBy;
+  /** For a person: format and cut, and what they were told from. */
   found: string;
 }
+
+/** How much of a txt file is looked at for blank lines. */
+const LOOK_BYTES = 2 ** 18;
 
 const FORMAT_OF_EXTENSION: Record<string, FileFormat> = {
   '.jsonl': 'jsonl',
@@ -41,27 +47,54 @@ export async function filesOfSource(path: string, source: SourceConfig, where: s
   const paths = await expand(path, where);
   return paths.map((file) => {
     const name = displayPath(file);
-    const extension = extname(file).toLowerCase();
-    if (source.format !== 'auto')
-      return { path: file, name, format: source.format, found: `${source.format} (config)` };
-    const format = FORMAT_OF_EXTENSION[extension];
-    if (format !== undefined) return { path: file, name, format, found: `${format} (from ${extension})` };
-    throw new LlmkitError('data', `the format of ${name} cannot be told from its name`, {
-      where,
-      expected: Object.keys(FORMAT_OF_EXTENSION).join(', '),
-      got: extension === '' ? 'no extension' : extension,
-      hint: ['.gz', '.zst', '.bz2', '.zip'].includes(extension)
-        ? 'unpack it first'
-        : 'say it: format: jsonl (or txt, csv, parquet)',
-    });
+    const { format, from } = formatOf(file, name, source, where);
+    if (format !== 'txt') return { path: file, name, format, sampleBy: 'line', found: `${format} (${from})` };
+    const cut = source.sample_by === 'auto' ? cutOf(file) : { sampleBy: source.sample_by, why: 'config' };
+    return { path: file, name, format, sampleBy: cut.sampleBy, found: `txt (${from}) by ${cut.sampleBy} (${cut.why})` };
   });
 }
 
+function formatOf(
+  file: string,
+  name: string,
+  source: SourceConfig,
+  where: string,
+): { format: FileFormat; from: string } {
+  if (source.format !== 'auto') return { format: source.format, from: 'config' };
+  const extension = extname(file).toLowerCase();
+  const format = FORMAT_OF_EXTENSION[extension];
+  if (format !== undefined) return { format, from: `from ${extension}` };
+  throw new LlmkitError('data', `the format of ${name} cannot be told from its name`, {
+    where,
+    expected: Object.keys(FORMAT_OF_EXTENSION).join(', '),
+    got: extension === '' ? 'no extension' : extension,
+    hint: ['.gz', '.zst', '.bz2', '.zip'].includes(extension)
+      ? 'unpack it first'
+      : 'say it: format: jsonl (or txt, csv, parquet)',
+  });
+}
+
+/** Texts are kept with a paragraph a line, or with blank lines between paragraphs: the beginning of the file tells. */
+function cutOf(file: string): { sampleBy: SampleBy; why: string } {
+  let text = false;
+  let blank = false;
+  let bytes = 0;
+  for (const item of readLines(file)) {
+    const line = 'text' in item ? item.text : '?';
+    if (line.trim() !== '' && text && blank) return { sampleBy: 'paragraph', why: 'blank lines part them' };
+    if (line.trim() === '') blank = text;
+    else text = true;
+    bytes += line.length + 1;
+    if (bytes > LOOK_BYTES) break;
+  }
+  return { sampleBy: 'line', why: 'there are no blank lines' };
+}
+
 /** The records of a file, one after another; bad ones as errors in their place. */
-export function readRecords(file: SourceFile, source: SourceConfig): AsyncIterable<RawRecord> | Iterable<RawRecord> {
+export function readRecords(file: SourceFile): AsyncIterable<RawRecord> | Iterable<RawRecord> {
   const { path, name } = file;
   if (file.format === 'jsonl') return readJsonLines(path, { name });
-  if (file.format === 'txt') return readText(path, source.sample_by, { name });
+  if (file.format === 'txt') return readText(path, file.sampleBy, { name });
   return file.format === 'csv' ? readCsv(path, name) : readParquet(path, name);
 }
 

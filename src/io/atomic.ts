@@ -125,9 +125,11 @@ function replaceDir(temporary: string, final: string): void {
   syncDirectory(dirname(final));
 }
 
-/** Clears what killed processes left beside `final`; brings the old folder back if the kill came between two renames. */
-async function recoverDir(final: string): Promise<void> {
+/** Clears what killed processes left beside a folder; brings the old one back if the kill came between two renames. */
+export async function recoverDir(finalDir: string): Promise<void> {
+  const final = resolve(finalDir);
   const name = basename(final);
+  if (!existsSync(dirname(final))) return;
   for (const entry of await readdir(dirname(final))) {
     const match = /^\.(.+)\.(tmp|old)-(\d+)-[0-9a-f]{8}$/.exec(entry);
     if (match === null || match[1] !== name || inProgress.has(entry)) continue;

@@ -168,8 +168,11 @@ describe('what prepare reads', () => {
     const columns = { prompt: 'question', completion: 'answer' };
     const { report } = await project.prepare({ sources: [{ path: 'data/a.csv', columns }, { path: 'data/*.jsonl' }] });
     expect(report.sources.map(({ format, found }) => [format, found])).toEqual([
-      ['csv', 'prompt-completion rows { prompt: question, completion: answer }, from the mapped columns'],
-      ['jsonl', 'text rows { text }, from its columns'],
+      [
+        'csv',
+        'csv (from .csv), prompt-completion rows { prompt: question, completion: answer }, from the mapped columns',
+      ],
+      ['jsonl', 'jsonl (from .jsonl), text rows { text }, from its columns'],
     ]);
     expect(report.rendered_by).toEqual({ 'plain prompt and completion': 1, text: 1 });
     expect(
@@ -178,6 +181,30 @@ describe('what prepare reads', () => {
         .map((document) => document.text)
         .sort(),
     ).toEqual(['plain<|endoftext|>', 'x, y1<|endoftext|>']);
+  });
+});
+
+describe('txt files', () => {
+  it('are cut into paragraphs where blank lines part them, else into lines; the config decides otherwise', async () => {
+    const project = new Project();
+    project.file('a.txt', '\n\none\ntwo\n\nthree\n');
+    project.file('b.txt', '\nfour\nfive\n\n');
+    const texts = async (more: object) => {
+      const { report } = await project.prepare({ sources: [{ path: 'data/*.txt', ...more }] });
+      const found = report.sources.map((source) => source.found);
+      return {
+        found,
+        texts: project
+          .documents()
+          .map(({ text }) => text.replace('<|endoftext|>', ''))
+          .sort(),
+      };
+    };
+    const auto = await texts({});
+    expect(auto.found[0]).toMatch(/^txt \(from .txt\) by paragraph \(blank lines part them\)/);
+    expect(auto.found[1]).toMatch(/^txt \(from .txt\) by line \(there are no blank lines\)/);
+    expect(auto.texts).toEqual(['five', 'four', 'one\ntwo', 'three']);
+    expect((await texts({ sample_by: 'document' })).texts).toEqual(['four\nfive', 'one\ntwo\n\nthree']);
   });
 });
 

@@ -15,7 +15,7 @@ const source = (more: object = {}): SourceConfig => ({
   path: 'x',
   format: 'auto',
   type: 'auto',
-  sample_by: 'paragraph',
+  sample_by: 'auto',
   ...more,
 });
 const turn = (role: string, content: string) => ({ role, content });

@@ -38,9 +38,9 @@ export const sourceSchema = z
       .default('auto')
       .describe('Of a row; auto looks at the first rows.'),
     sample_by: z
-      .enum(['line', 'paragraph', 'document'])
-      .default('paragraph')
-      .describe('What one row of a txt file is; paragraphs are parted by blank lines.'),
+      .enum(['auto', 'line', 'paragraph', 'document'])
+      .default('auto')
+      .describe('What one row of a txt file is; auto: paragraphs where blank lines part them, else lines.'),
     columns: columnsSchema
       .optional()
       .describe('Role: column of the file, e.g. { prompt: question, completion: answer }.'),
