@@ -119,6 +119,7 @@ function compute(node: Node, inputs: Tensor[], feeds: Feeds): Tensor[] {
   }
   switch (name) {
     case 'cast':
+      return [{ shape, data: node.outputs[0]!.dtype === 'i32' ? a.data.map(Math.trunc) : a.data }];
     case 'reshape':
       return [{ shape, data: a.data }];
     case 'select':

@@ -1,0 +1,70 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { createSession, ortTensor } from '../../src/engine/ort/index.ts';
+import { Graph, add, input, lowerToOnnx, parameter, rmsNorm } from '../../src/graph/index.ts';
+import type { OnnxGraph } from '../../src/graph/onnx-graph.ts';
+import { writeOnnxModel } from '../../src/io/onnx.ts';
+import { evaluate } from '../support/evaluate.ts';
+import { randomData } from '../support/gradients.ts';
+import { opZoo } from '../support/op-zoo.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'llmkit-graph-onnx-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** The ops that inference graphs are made of; training's others have no ONNX form and need none. */
+const INFERENCE_OPS =
+  /^(add|sub|mul|div|neg|exp|sqrt|sigmoid|tanh|erf|reshape|transpose|concat|slice|gather.*|linear|rms_norm|layer_norm|swiglu|gelu.*|rotary)$/;
+const cases = opZoo.filter(({ name }) => INFERENCE_OPS.test(name));
+
+let count = 0;
+function run(model: OnnxGraph, feeds: Record<string, Float32Array>, shapes: Record<string, number[]>, output = 'y') {
+  const path = join(folder, `${count++}.onnx`);
+  writeOnnxModel(path, model);
+  const session = createSession(path, { threads: 1 });
+  const values = Object.fromEntries(
+    Object.entries(feeds).map(([name, data]) => [name, ortTensor(data, shapes[name]!)]),
+  );
+  const result = Array.from(session.run(values, [output])[output]!.data as Float32Array);
+  session.dispose();
+  return result;
+}
+
+describe('graphs on ONNX Runtime', () => {
+  it('covers every op that an inference graph can hold', () => {
+    expect(cases.map(({ name }) => name)).toHaveLength(23);
+  });
+
+  it.each(cases)('$name is what the reference computes', ({ shapes, build, positive }) => {
+    const graph = new Graph();
+    graph.output('y', build(...shapes.map((shape, i) => input(graph, `x${i}`, shape, 'f32'))));
+    const data = shapes.map((shape, i) => randomData(shape, i + 1).map((x) => (positive ? Math.abs(x) + 0.5 : x)));
+    const feeds = Object.fromEntries(data.map((values, i) => [`x${i}`, values]));
+    const sizes = Object.fromEntries(shapes.map((shape, i) => [`x${i}`, shape]));
+    const actual = run(
+      lowerToOnnx(graph, () => new Float32Array()),
+      feeds,
+      sizes,
+    );
+    evaluate(graph, feeds)['y']!.data.forEach((value, i) => expect(actual[i]).toBeCloseTo(value, 4));
+  });
+
+  it('makes one kernel of a residual sum and the norm that reads it, and still gives the sum', () => {
+    const graph = new Graph();
+    const [a, b] = ['a', 'b'].map((name) => input(graph, name, [1, 3, 4], 'f32')) as [
+      ReturnType<typeof input>,
+      ReturnType<typeof input>,
+    ];
+    const sum = add(a, b);
+    const normed = rmsNorm(sum, parameter(graph, 'w', [4]), 1e-5);
+    graph.output('y', add(sum, normed));
+    const weights = randomData([4], 3);
+    const model = lowerToOnnx(graph, () => weights);
+    expect(model.nodes.map(({ op }) => op)).toEqual(['SkipSimplifiedLayerNormalization', 'Add']);
+    const feeds = { a: randomData([1, 3, 4], 1), b: randomData([1, 3, 4], 2) };
+    const actual = run(model, feeds, { a: [1, 3, 4], b: [1, 3, 4] });
+    const expected = evaluate(graph, { ...feeds, w: weights })['y']!.data;
+    expected.forEach((value, i) => expect(actual[i]).toBeCloseTo(value, 5));
+  });
+});
