@@ -79,7 +79,7 @@ function Stage({ stage, nowMs, columns, color }: StageProps): ReactElement {
     return <Text wrap="truncate-end">{`${turn} ${stage.name}${about}  ${elapsed}`}</Text>;
   }
   const figures = describeValues(view.values);
-  const curve = sparkline(stage.history.values, Math.min(40, Math.max(0, columns - figures.length - 6)));
+  const curve = sparkline(stage.history.values, 24);
   const bar =
     view.fraction === undefined ? undefined : progressBar(view.fraction, Math.max(8, Math.min(28, columns - 70)));
   return (
@@ -98,10 +98,11 @@ function Stage({ stage, nowMs, columns, color }: StageProps): ReactElement {
       </Text>
       {figures === '' ? null : (
         <Text wrap="truncate-end">
-          {`  ${figures}  `}
+          {'  '}
           <Tint color="cyan" enabled={color}>
-            {curve}
+            {curve === '' ? '' : `${curve} `}
           </Tint>
+          {figures}
         </Text>
       )}
     </Box>

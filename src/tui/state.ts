@@ -96,11 +96,8 @@ export class DisplayState {
     this.active.delete(event.stage);
     const view = stage?.progress.view(nowMs);
     const ms = event.ms ?? (stage === undefined ? undefined : nowMs - stage.startMs);
-    const parts = [
-      event.message,
-      view === undefined ? undefined : summary(view),
-      ms === undefined ? undefined : formatDuration(ms),
-    ];
+    const what = event.message ?? (view === undefined ? undefined : summary(view));
+    const parts = [what, ms === undefined ? undefined : formatDuration(ms)];
     this.finish('done', `${event.stage}: ${parts.filter((part) => part !== undefined).join(', ')}`);
   }
 

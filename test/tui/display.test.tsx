@@ -42,7 +42,7 @@ describe('the live display', () => {
     );
     expect(lines[0]).toBe('finetune: training a LoRA adapter');
     expect(lines[1]).toMatch(/^⠋ train █{8}▍░{19} 30\/100 steps · 30% · 10\.0 steps\/s · 7\.0 s left$/);
-    expect(lines[2]).toBe('  loss 2 · learning_rate 2.00e-4  █▅▁');
+    expect(lines[2]).toBe('  █▅▁ loss 2 · learning_rate 2.00e-4');
   });
 
   it('shows what has no end without a bar, and what has no count with its time', () => {

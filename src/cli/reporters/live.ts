@@ -1,5 +1,6 @@
 import type { CommandResult, LlmkitEvent } from '../../core/events.ts';
 import { renderFailure, type Failure } from '../failures.ts';
+import { withShortPath } from './short-path.ts';
 import type { Reporter, ReporterOptions } from './reporter.ts';
 import { printResult } from './result.ts';
 
@@ -22,7 +23,7 @@ export class LiveReporter implements Reporter {
   }
 
   event(event: LlmkitEvent): void {
-    this.display.event(event);
+    this.display.event(withShortPath(event));
   }
 
   stopping(message: string): void {

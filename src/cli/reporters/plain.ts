@@ -2,6 +2,7 @@ import type { LlmkitEvent, StageEvent, StepEvent } from '../../core/events.ts';
 import { formatBytes, formatDuration, formatValue } from '../../core/format.ts';
 import { describeProgress, Progress, type ProgressView } from '../../core/progress.ts';
 import { renderFailure, type Failure } from '../failures.ts';
+import { withShortPath } from './short-path.ts';
 import type { Reporter, ReporterOptions } from './reporter.ts';
 import { printResult } from './result.ts';
 
@@ -26,7 +27,8 @@ export class PlainReporter implements Reporter {
     this.options = options;
   }
 
-  event(event: LlmkitEvent): void {
+  event(given: LlmkitEvent): void {
+    const event = withShortPath(given);
     const { errPaint: paint, quiet, verbose } = this.options;
     switch (event.type) {
       case 'text':
@@ -84,11 +86,8 @@ export class PlainReporter implements Reporter {
     const running = this.stages.get(event.stage);
     const view = running?.progress.view(this.options.now());
     const ms = event.ms ?? (running === undefined ? undefined : this.options.now() - running.startMs);
-    const parts = [
-      event.message,
-      view === undefined ? undefined : finalCount(view),
-      ms === undefined ? undefined : formatDuration(ms),
-    ];
+    const what = event.message ?? (view === undefined ? undefined : finalCount(view));
+    const parts = [what, ms === undefined ? undefined : formatDuration(ms)];
     this.line(`  ${event.stage} done: ${parts.filter((part) => part !== undefined).join(', ')}`);
     this.stages.delete(event.stage);
   }
