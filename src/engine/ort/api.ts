@@ -74,6 +74,8 @@ export interface OrtApi {
   /** e.g. `1.30.0`. */
   readonly version: string;
   readonly libraryPath: string;
+  /** Held: koffi unloads a library when its object is collected, and functions read from a table do not keep it. */
+  readonly library: ReturnType<typeof koffi.load>;
   readonly env: Handle;
   readonly cpuMemory: Handle;
   readonly allocator: Handle;
@@ -118,10 +120,10 @@ function openApi(libraryPath: string): OrtApi {
       hint: 'npm install onnxruntime-node at the version of package.json',
     });
   }
-  return bindApi(version, libraryPath, pointers(table, SLOTS));
+  return bindApi({ version, libraryPath, library }, pointers(table, SLOTS));
 }
 
-function bindApi(version: string, libraryPath: string, slots: Handle[]): OrtApi {
+function bindApi(loaded: Pick<OrtApi, 'version' | 'libraryPath' | 'library'>, slots: Handle[]): OrtApi {
   const bind = (slot: number, result: string, args: readonly string[]) =>
     koffi.decode(slots[slot], koffi.proto(result, [...args])) as Native;
   const errorCode = bind(GET_ERROR_CODE, 'int', [P]);
@@ -146,8 +148,7 @@ function bindApi(version: string, libraryPath: string, slots: Handle[]): OrtApi 
   const ARENA_ALLOCATOR = 1;
   const DEFAULT_MEMORY = 0;
   const api: OrtApi = {
-    version,
-    libraryPath,
+    ...loaded,
     env: get('CreateEnv', FATAL, 'llmkit'),
     cpuMemory: get('CreateCpuMemoryInfo', ARENA_ALLOCATOR, DEFAULT_MEMORY),
     allocator: get('GetAllocatorWithDefaultOptions'),
