@@ -16,7 +16,7 @@ import type { Input } from './ingest.ts';
 import { configuredTemplate, tokenizerFolder } from './tokenizer.ts';
 
 /** Raise it whenever the same config and inputs would give other bytes than before. */
-export const PREPARE_FORMAT = 1;
+export const PREPARE_FORMAT = 2;
 
 /** What the result depends on beside the inputs' bytes. */
 export function dependedOn(config: LoadedConfig): { [key: string]: Json } {

@@ -92,6 +92,11 @@ export class Encoder {
   }
 
   #chat(messages: ChatMessage[]): { inputIds: number[]; isTarget: number[] } {
+    if (this.#tokenizer.chatTemplate === undefined) {
+      throw new LlmkitError('config', 'there are conversations, and the tokenizer has no chat template', {
+        hint: 'set prepare.chat_template to a .jinja file, or use the tokenizer of an instruction-tuned model',
+      });
+    }
     this.#count('chat template');
     const { inputIds, isTarget, stops } = encodeChat(messages, this.#tokenizer, this.special, this.#trainOn);
     stops.forEach((id) => this.#stop(id));

@@ -1,5 +1,5 @@
 import type { PrepareConfig, SourceConfig } from '../config/index.ts';
-import { LlmkitError, LlmkitErrors } from '../core/errors.ts';
+import { LlmkitError } from '../core/errors.ts';
 import type { RawRecord } from '../io/records.ts';
 import { cleanExample, isEmptyExample } from './clean.ts';
 import { detectMapping, type RowMapping } from './detect.ts';
@@ -7,6 +7,7 @@ import { hashExample, type HashIndex } from './hash-index.ts';
 import { mapRow } from './map.ts';
 import type { DataContext } from './progress.ts';
 import { Progress } from './progress.ts';
+import { Refusals } from './refusals.ts';
 import { RowList } from './row-list.ts';
 import type { RowWriter } from './row-store.ts';
 import { readRecords, type SourceFile } from './sources.ts';
@@ -27,9 +28,6 @@ export interface Ingested {
   sources: { file: string; format: string; rows: number; found: string; unused: string[] }[];
 }
 
-/** Errors are shown together; after this many the rest of the data is not looked at. */
-const MOST_ERRORS = 20;
-
 /**
  * Reads every source, maps its rows, cleans them, and writes them and their hashes to disk.
  *
@@ -44,13 +42,8 @@ export async function ingest(
   context: DataContext,
 ): Promise<Ingested> {
   const result: Ingested = { read: 0, malformed: new RowList(), empty: new RowList(), kept: 0, sources: [] };
-  const errors: LlmkitError[] = [];
+  const refused = new Refusals(config.malformed, result.malformed);
   const progress = new Progress(context, 'read', 'rows');
-  const refuse = (error: LlmkitError, where: string) => {
-    result.malformed.add(error.where ?? where);
-    if (config.malformed === 'error') errors.push(error);
-    if (errors.length >= MOST_ERRORS) throw together(errors, true);
-  };
   for (const { file, source, where } of inputs) {
     let mapping: RowMapping | undefined;
     const before = result.read;
@@ -58,7 +51,7 @@ export async function ingest(
       await progress.tick(() => ({ kept: result.kept }));
       result.read++;
       if ('error' in record) {
-        refuse(record.error, record.where);
+        refused.add(record.error, record.where);
         continue;
       }
       mapping ??= announce(file, source, record, context);
@@ -72,8 +65,7 @@ export async function ingest(
         index.add(hashExample(example, seed));
         result.kept++;
       } catch (error) {
-        if (!(error instanceof LlmkitError) || error.kind !== 'data') throw error;
-        refuse(error, record.where);
+        refused.add(error, record.where);
       }
     }
     if (result.read === before) throw new LlmkitError('data', `${file.name} holds no rows`, { where });
@@ -85,7 +77,7 @@ export async function ingest(
       unused: mapping?.unused ?? [],
     });
   }
-  if (errors.length > 0) throw together(errors, false);
+  refused.check();
   if (result.kept === 0) {
     throw new LlmkitError('data', 'no rows are left after reading and cleaning', {
       where: inputs.map((input) => input.file.name).join(', '),
@@ -106,10 +98,4 @@ function announce(
   const unused = mapping.unused.length > 0 ? `; not used: ${mapping.unused.join(', ')}` : '';
   context.emit({ type: 'note', message: `${file.name}: ${file.found}, ${mapping.found}${unused}` });
   return mapping;
-}
-
-function together(errors: LlmkitError[], more: boolean): LlmkitError {
-  if (errors.length === 1 && !more) return errors[0]!;
-  const count = more ? `at least ${errors.length}` : `${errors.length}`;
-  return new LlmkitErrors('data', `${count} rows cannot be used`, errors);
 }

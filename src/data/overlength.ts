@@ -5,19 +5,21 @@ import { RowList } from './row-list.ts';
 import type { Encoded } from './types.ts';
 
 /**
- * Makes examples fit: longer ones are refused, dropped, cut at the end, or cut into pieces, and counted by name.
- * What has no target, or lost it with its end, does not train anything: it is refused or dropped, never passed on.
+ * Makes examples fit: longer ones are refused, dropped, cut at the end, or split into pieces, and counted by name.
+ * A piece begins with the last token of the one before it, as context, so that splitting loses no target. What has no
+ * target, or lost all of them with its end, does not train anything: it is refused or dropped, never passed on.
  */
 export class Fitter {
   /** Examples longer than the limit. */
   readonly overlength = new RowList();
   /** Examples that never had a target. */
   readonly untargeted = new RowList();
-  /** Examples (or pieces of one) whose targets were all cut off. */
+  /** Examples whose targets were all cut off. */
   readonly cutOff = new RowList();
-  /** Of the examples as they came. */
+  /** Tokens of the longest example, as it came. */
   longest = 0;
-  tokensLost = 0;
+  /** Targets dropped or cut off. */
+  targetsLost = 0;
   readonly #maxLength: number;
   readonly #policy: PrepareConfig['overlength'];
 
@@ -28,22 +30,30 @@ export class Fitter {
 
   fit(example: Encoded): Encoded[] {
     const { length } = example.inputIds;
+    const targets = countTargets(example);
     this.longest = Math.max(this.longest, length);
-    if (countTargets(example) === 0) {
+    if (targets === 0) {
       this.untargeted.add(example.id);
       return [];
     }
     if (length <= this.#maxLength) return [example];
     this.overlength.add(`${example.id} (${length} tokens)`);
-    const pieces: Encoded[] = [];
-    if (this.#policy === 'truncate') pieces.push(piece(example, 0, this.#maxLength));
-    if (this.#policy === 'split') {
-      for (let at = 0; at < length; at += this.#maxLength) pieces.push(piece(example, at, at + this.#maxLength));
-    }
-    const kept = pieces.filter((part) => countTargets(part) > 0);
-    if (kept.length < pieces.length) this.cutOff.add(example.id);
-    this.tokensLost += length - kept.reduce((sum, part) => sum + part.inputIds.length, 0);
+    const kept = this.#cut(example).filter((part) => countTargets(part) > 0);
+    this.targetsLost += targets - kept.reduce((sum, part) => sum + countTargets(part), 0);
+    if (kept.length === 0 && this.#policy === 'truncate') this.cutOff.add(example.id);
     return kept;
+  }
+
+  #cut(example: Encoded): Encoded[] {
+    if (this.#policy === 'truncate') return [piece(example, 0, this.#maxLength)];
+    const pieces: Encoded[] = [];
+    if (this.#policy === 'split') {
+      // Each piece has one token of context; with a limit of one token there is nothing to predict from.
+      const step = Math.max(1, this.#maxLength - 1);
+      for (let at = 0; at < example.inputIds.length - 1; at += step)
+        pieces.push(piece(example, at, at + this.#maxLength));
+    }
+    return pieces;
   }
 
   /**

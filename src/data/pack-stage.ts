@@ -7,9 +7,10 @@ import { Lengths } from './lengths.ts';
 import { Fitter } from './overlength.ts';
 import { PackedWriter } from './packed-writer.ts';
 import { type DataContext, Progress } from './progress.ts';
+import { Refusals } from './refusals.ts';
 import { RowList } from './row-list.ts';
 import { readRows } from './row-store.ts';
-import type { SplitName } from './types.ts';
+import type { Encoded, SplitName } from './types.ts';
 
 /** What encoding, fitting and packing did. */
 export interface Packed {
@@ -18,6 +19,8 @@ export interface Packed {
   lengths: Lengths;
   /** Rows whose text holds a special token, each with the token. */
   specialInText: RowList;
+  /** Rows that the chat template refused, or that it has no place for. */
+  refused: RowList;
   encodedTokens: number;
   encodedTargets: number;
   splits: Map<SplitName, PackedWriter>;
@@ -51,9 +54,11 @@ export async function encodeAndPack(
     splits,
     lengths: new Lengths(),
     specialInText: new RowList(),
+    refused: new RowList(),
     encodedTokens: 0,
     encodedTargets: 0,
   };
+  const refusals = new Refusals(config.malformed, packed.refused);
   const progress = new Progress(context, 'encode', 'rows', fates.length);
   try {
     splitOf('train');
@@ -64,13 +69,20 @@ export async function encodeAndPack(
       if (fate === FATE.duplicate) continue;
       const special = encoder.special.foundIn(row.example);
       if (special !== undefined) packed.specialInText.add(`${row.id} (${special})`);
-      const example = encoder.encode(row);
+      let example: Encoded;
+      try {
+        example = encoder.encode(row);
+      } catch (error) {
+        refusals.add(error, row.id);
+        continue;
+      }
       packed.encodedTokens += example.inputIds.length;
       packed.encodedTargets += countTargets(example);
       packed.lengths.add(example.inputIds.length);
       const writer = splitOf(fate === FATE.validation ? 'validation' : 'train');
       for (const piece of fitter.fit(example)) writer.add(piece);
     }
+    refusals.check();
     fitter.check(config.malformed);
     for (const writer of splits.values()) writer.finish();
   } catch (error) {

@@ -147,6 +147,7 @@ function namesOf(rowsPath: string, duplicates: readonly Duplicate[]): Map<number
 function warn(report: PrepareReport, context: DataContext): void {
   const lists: [object, string, string][] = [
     [report.malformed, 'rows were malformed and are left out', 'look at report.json'],
+    [report.refused_by_template, 'rows were refused by the chat template and are left out', 'look at report.json'],
     [report.target_cut_off, 'examples lost their answer to max_length', 'raise prepare.max_length'],
     [
       report.special_tokens_in_text,

@@ -20,6 +20,7 @@ export interface PrepareReport {
   splits: Record<string, SplitReport>;
   sources: Ingested['sources'];
   malformed: object;
+  refused_by_template: object;
   empty: object;
   duplicates: { count: number; rows: { row: string; same_as: string }[] };
   overlength: object;
@@ -62,12 +63,13 @@ export function makeReport(parts: ReportParts): PrepareReport {
     splits,
     sources: ingested.sources,
     malformed: ingested.malformed.toJSON(),
+    refused_by_template: packed.refused.toJSON(),
     empty: ingested.empty.toJSON(),
     duplicates: {
       count: duplicates.count,
       rows: duplicates.shown.map(({ row, first }) => ({ row: rowNames.get(row)!, same_as: rowNames.get(first)! })),
     },
-    overlength: { policy: config.overlength, tokens_lost: fitter.tokensLost, ...fitter.overlength.toJSON() },
+    overlength: { policy: config.overlength, targets_lost: fitter.targetsLost, ...fitter.overlength.toJSON() },
     without_target: fitter.untargeted.toJSON(),
     target_cut_off: fitter.cutOff.toJSON(),
     special_tokens_in_text: packed.specialInText.toJSON(),
@@ -107,7 +109,9 @@ function funnel(parts: ReportParts, splits: Record<string, SplitReport>): Funnel
   if (config.dedup.exact) steps.push({ stage: 'dedup', rows: unique, dropped: duplicates.count, note: 'duplicates' });
   steps.push({ stage: 'split', rows: unique, dropped: 0, note: `${validationRows} held out for validation` });
   const rendered = [...packed.encoder.renderings.keys()].sort().join(', ');
-  steps.push({ stage: 'encode', rows: unique, dropped: 0, note: `as ${rendered}`, tokens: packed.encodedTokens });
+  const refused = packed.refused.count;
+  const note = `as ${rendered}${refused > 0 ? '; the rest refused by the chat template' : ''}`;
+  steps.push({ stage: 'encode', rows: unique - refused, dropped: refused, note, tokens: packed.encodedTokens });
   const fitted = { rows: total('examples'), dropped: unfit, tokens: total('tokens') };
   steps.push({ stage: 'fit', ...fitted, note: notes.join(', ') });
   const packing = config.packing === 'best_fit' ? `best fit into rows of ${config.max_length}` : 'one example a row';

@@ -254,6 +254,30 @@ describe('what prepare refuses', () => {
     expect((await failure(prepare({ sources: [] }))).message).toMatch(/prepare.sources is missing/);
   });
 
+  it('rows that the chat template refuses, all of them; skipping counts them', async () => {
+    const strict = new Project({
+      template: `{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}${CHATML}`,
+    });
+    const system = { messages: [{ role: 'system', content: 's' }, ...chatRow(1).messages] };
+    const path = strict.jsonl('a.jsonl', [
+      chatRow(1),
+      system,
+      { messages: [...system.messages, ...chatRow(2).messages] },
+    ]);
+    const error = (await failure(strict.prepare({ sources: [{ path }] }))) as LlmkitErrors;
+    expect(error.errors.map((item) => item.where?.replace(/^.*\//, ''))).toEqual(['a.jsonl:2', 'a.jsonl:3']);
+    const { report } = await strict.prepare({ sources: [{ path }], malformed: 'skip' });
+    expect(report.refused_by_template).toMatchObject({ count: 2 });
+    expect(report.splits['train']!.examples).toBe(1);
+  });
+
+  it('conversations without a chat template', async () => {
+    const bare = new Project();
+    const path = bare.jsonl('a.jsonl', [chatRow(1)]);
+    const error = await failure(bare.prepare({ sources: [{ path }], malformed: 'skip' }));
+    expect(error).toMatchObject({ kind: 'config', hint: expect.stringContaining('prepare.chat_template') });
+  });
+
   it('rows without an answer, by name; skipping counts them', async () => {
     const path = project.jsonl('mute.jsonl', [chatRow(1), { messages: [{ role: 'user', content: 'a' }] }]);
     const error = await failure(prepare({ sources: [{ path }] }));
@@ -279,6 +303,19 @@ describe('what prepare refuses', () => {
     expect(await examples('drop')).toBe(1);
     expect(await examples('truncate')).toBe(2);
     expect(await examples('split')).toBeGreaterThan(3);
+  });
+
+  it('splitting a document loses none of its targets', async () => {
+    const text = Array.from({ length: 200 }, (_, i) => `w${i}`).join(' ');
+    const path = project.jsonl('document.jsonl', [{ text }]);
+    const whole = (await prepare({ sources: [{ path }], max_length: 4096 })).report.splits['train']!;
+    for (const max_length of [2, 3, 10, whole.tokens - 1]) {
+      const { report } = await prepare({ sources: [{ path }], max_length, overlength: 'split', packing: 'none' });
+      expect(report.splits['train']!.trainable_tokens).toBe(whole.trainable_tokens);
+      expect(report.overlength).toMatchObject({ targets_lost: 0 });
+      const targets = project.documents().map((document) => document.targets);
+      expect(targets.join('')).toBe(`${text.slice(1)}<|endoftext|>`);
+    }
   });
 
   it('cut-off answers do not slip through', async () => {
