@@ -53,7 +53,7 @@ export function buildBlockGraph(
   const { length, band } = shape;
   const hidden = input(graph, 'hidden', [length, spec.hiddenSize], 'f32');
   const starts = input(graph, 'document_starts', [1, length], 'i32');
-  const weights = new CapturingWeights(graph, spec, { frozenDType: 'f32', lora: undefined, dropoutSeed: undefined });
+  const weights = new CapturingWeights(graph, spec, { matrixDType: 'f32', lora: undefined, dropoutSeed: undefined });
   const attend = packedAttention(weights, starts, { batch: 1, length, band, blockSize: ATTENTION_BLOCK });
   const out = block(weights, hidden, 0, attend);
   if (produce === 'advance') {

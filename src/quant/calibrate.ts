@@ -1,6 +1,7 @@
 import { LlmkitError } from '../core/errors.ts';
 import { documentStarts } from '../decoder/packed-attention.ts';
 import type { TfEngine, TfProgram, TfTensor } from '../engine/tf/index.ts';
+import { checkpoint } from '../infer/yield.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import type { DecoderSpec, LinearRole } from '../model/spec.ts';
 import { linearRoles, linearShape, matrixName } from '../model/tensors.ts';
@@ -51,10 +52,10 @@ export class Calibration {
   #weights = new Map<string, TfTensor>();
 
   constructor(options: CalibrationOptions) {
-    const { engine, checkpoint, rows, maxLength, embedding } = options;
+    const { engine, rows, maxLength, embedding } = options;
     this.#engine = engine;
-    this.#checkpoint = checkpoint;
-    this.#spec = checkpoint.spec;
+    this.#checkpoint = options.checkpoint;
+    this.#spec = options.checkpoint.spec;
     this.#signal = options.signal;
     if (this.#spec.position.kind !== 'rotary') {
       throw new LlmkitError(
@@ -107,11 +108,11 @@ export class Calibration {
    * (2 / tokens) sum x x^T over the inputs x of a linear layer, with the block's weights as they are now: float64 [K, K].
    * Summed in float32, as the reference does.
    */
-  hessian(role: LinearRole): Float64Array {
+  async hessian(role: LinearRole): Promise<Float64Array> {
     const features = linearShape(this.#spec, role)[1];
     let sum = this.#engine.tensor(new Float32Array(features * features), [features, features], 'f32');
     for (const sample of this.#samples) {
-      this.#checkSignal();
+      await checkpoint(this.#signal);
       const program = this.#program(sample, role);
       const { hessian } = program.run({ ...this.#feeds(program, sample), mask: sample.mask, accumulated: sum });
       sum.dispose();
@@ -123,9 +124,9 @@ export class Calibration {
   }
 
   /** Runs the block with its weights as they are now: its outputs become what the next block reads. */
-  advance(): void {
+  async advance(): Promise<void> {
     for (const sample of this.#samples) {
-      this.#checkSignal();
+      await checkpoint(this.#signal);
       const program = this.#program(sample, 'advance');
       const { hidden } = program.run(this.#feeds(program, sample));
       sample.hidden.dispose();
@@ -218,10 +219,5 @@ export class Calibration {
   #freeWeights(): void {
     for (const tensor of this.#weights.values()) tensor.dispose();
     this.#weights = new Map();
-  }
-
-  #checkSignal(): void {
-    if (this.#signal?.aborted === true)
-      throw new LlmkitError('interrupted', 'quantization was interrupted; nothing was written');
   }
 }

@@ -1,4 +1,5 @@
 import type { TfEngine } from '../engine/tf/index.ts';
+import { checkpoint as yieldTo } from '../infer/yield.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import type { LinearRole } from '../model/spec.ts';
 import { linearShape } from '../model/tensors.ts';
@@ -42,14 +43,17 @@ export interface QuantizeModelOptions extends GptqOptions {
  *
  * @returns calibration tokens that were run.
  */
-export function quantizeModel(options: QuantizeModelOptions): { calibrationTokens: number } {
+export async function quantizeModel(options: QuantizeModelOptions): Promise<{ calibrationTokens: number }> {
   const { checkpoint, calibration } = options;
   const { spec } = checkpoint;
   // Names that cannot be written are told before the work, not after.
   for (const group of inputGroups(spec)) for (const role of group) moduleOf(spec, 0, role);
   if (calibration === undefined) {
     for (let layer = 0; layer < spec.numLayers; layer++) {
-      for (const role of inputGroups(spec).flat()) roundLayer(options, layer, role);
+      for (const role of inputGroups(spec).flat()) {
+        await yieldTo(options.signal);
+        roundLayer(options, layer, role);
+      }
     }
     return { calibrationTokens: 0 };
   }
@@ -62,8 +66,8 @@ export function quantizeModel(options: QuantizeModelOptions): { calibrationToken
   try {
     for (let layer = 0; layer < spec.numLayers; layer++) {
       runner.begin(layer);
-      for (const group of inputGroups(spec)) compensateGroup(options, runner, layer, group);
-      if (layer + 1 < spec.numLayers) runner.advance();
+      for (const group of inputGroups(spec)) await compensateGroup(options, runner, layer, group);
+      if (layer + 1 < spec.numLayers) await runner.advance();
     }
     return { calibrationTokens: runner.tokens };
   } finally {
@@ -89,13 +93,19 @@ function roundLayer(options: QuantizeModelOptions, layer: number, role: LinearRo
   );
 }
 
-function compensateGroup(options: QuantizeModelOptions, runner: Calibration, layer: number, group: LinearRole[]): void {
+async function compensateGroup(
+  options: QuantizeModelOptions,
+  runner: Calibration,
+  layer: number,
+  group: LinearRole[],
+): Promise<void> {
   const { checkpoint, onLayer } = options;
   const { spec } = checkpoint;
   const columns = linearShape(spec, group[0]!)[1];
-  const hessian = runner.hessian(group[0]!);
+  const hessian = await runner.hessian(group[0]!);
   const factored = factorHessian(hessian, columns, options);
   for (const role of group) {
+    await yieldTo(options.signal);
     const { weight } = checkpoint.linear(layer, role);
     const [rows] = linearShape(spec, role);
     const { matrix, method, damping, deadColumns, note } = gptq(weight, rows, factored, options);

@@ -30,7 +30,7 @@ const COMPANIONS = [
 export class QuantizedWriter {
   readonly #dir: string;
   readonly #scratch: string;
-  readonly #sourceDir: string;
+  readonly #sourceDirs: string[];
   readonly #weights: WeightSource;
   readonly #spec: DecoderSpec;
   readonly #scheme: QuantizationScheme;
@@ -38,17 +38,17 @@ export class QuantizedWriter {
 
   /**
    * @param dir the folder to fill, best one of `withAtomicDir`.
-   * @param source the checkpoint that is being quantized.
+   * @param source the checkpoint that is being quantized; `tokenizerDir` where its tokenizer does not lie beside it.
    */
   constructor(
     dir: string,
-    source: { dir: string; weights: WeightSource; spec: DecoderSpec },
+    source: { dir: string; tokenizerDir?: string; weights: WeightSource; spec: DecoderSpec },
     scheme: QuantizationScheme,
   ) {
     this.#dir = dir;
     this.#scratch = join(dir, '.layers');
     mkdirSync(this.#scratch, { recursive: true });
-    this.#sourceDir = source.dir;
+    this.#sourceDirs = [source.dir, source.tokenizerDir ?? source.dir];
     this.#weights = source.weights;
     this.#spec = source.spec;
     this.#scheme = scheme;
@@ -85,9 +85,9 @@ export class QuantizedWriter {
     const config = { ...rawConfig, quantization_config: compressedTensorsConfig(this.#scheme) };
     writeFileAtomic(join(this.#dir, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
     for (const name of COMPANIONS) {
-      const from = join(this.#sourceDir, name);
+      const from = this.#sourceDirs.map((dir) => join(dir, name)).find(existsSync);
       // Not copyFile: a read-only source would leave a read-only copy.
-      if (existsSync(from)) writeFileAtomic(join(this.#dir, name), readFileSync(from));
+      if (from !== undefined) writeFileAtomic(join(this.#dir, name), readFileSync(from));
     }
   }
 
