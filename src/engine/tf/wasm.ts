@@ -9,6 +9,7 @@ import { checkTensorData } from './dtypes.ts';
 import { checkFeeds, checkGraph } from './feeds.ts';
 import type { TfData, TfEngine, TfProgram, TfReadData, TfTensor } from './types.ts';
 import { graphModelName, toGraphArtifacts, type WasmGraphModel } from './wasm-graph.ts';
+import { registerWasmMatMul } from './wasm-matmul.ts';
 import { registerWasmOps } from './wasm-ops.ts';
 
 /** tfjs's dtype for each of ours; tfjs has no bytes, they are widened. */
@@ -105,6 +106,7 @@ export class WasmEngine implements TfEngine {
     }
     await core.ready();
     registerWasmOps(core, converter);
+    registerWasmMatMul(core);
     return new WasmEngine({ core, converter }, reason);
   }
 
