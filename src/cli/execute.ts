@@ -13,11 +13,12 @@ import { chooseReporter } from './reporters/choose.ts';
 import type { Reporter } from './reporters/reporter.ts';
 import type { CommandSpec, GlobalFlags } from './spec.ts';
 import { Stopper } from './stopper.ts';
+import { whenOutputIsGone } from './streams.ts';
 
 /** Runs one command from its flags to its exit code. */
 export async function execute(spec: CommandSpec, flags: Record<string, unknown>, global: GlobalFlags): Promise<number> {
   const stopper = new Stopper();
-  guardStreams(stopper);
+  whenOutputIsGone(() => stopper.stop('SIGPIPE'));
   const reporter = await chooseReporter(spec, global, {
     command: spec.name,
     quiet: global.quiet === true,
@@ -35,7 +36,8 @@ export async function execute(spec: CommandSpec, flags: Record<string, unknown>,
   stopper.listen();
   const outcome = await attempt(spec, flags, global, reporter, stopper);
   stopper.unlisten();
-  if (stopper.requested === 'SIGPIPE') return signalExitCodes.SIGPIPE;
+  // An exit code that is set tells why the output cannot be written.
+  if (stopper.requested === 'SIGPIPE') return Number(process.exitCode ?? signalExitCodes.SIGPIPE);
   if (!outcome.ok) {
     await reporter.failed(outcome.failure);
     return exitCodeOf(outcome.failure.kind, stopper.requested);
@@ -109,17 +111,4 @@ function moduleUrl(name: string): string {
   return name.startsWith('file:')
     ? name
     : new URL(`../commands/${name}${path.extname(import.meta.url)}`, import.meta.url).href;
-}
-
-/** When the reader of our output goes away the run stops, quietly; when the disk behind it is full it says so. */
-function guardStreams(stopper: Stopper): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE' && stream === process.stdout) {
-        process.stderr.write(`error: standard output cannot be written: ${error.message}\n`);
-        process.exitCode = exitCodes.io;
-      }
-      stopper.stop('SIGPIPE');
-    });
-  }
 }

@@ -4,12 +4,14 @@ import { exitCodes } from './exit-codes.ts';
 import { failureJson, failureOf, renderFailure, type Failure } from './failures.ts';
 import { paintWith, wantsColor } from './paint.ts';
 import { buildProgram } from './program.ts';
+import { guardStreams } from './streams.ts';
 
 /**
  * The whole of `llmkit`. Sets the exit code and returns; the process ends when its output is written.
  * @param argv as process.argv
  */
 export async function main(argv: readonly string[]): Promise<void> {
+  guardStreams();
   const program = buildProgram(async (spec, flags, global) => {
     const { execute } = await import('./execute.ts');
     process.exitCode = await execute(spec, flags, global);
@@ -23,14 +25,18 @@ export async function main(argv: readonly string[]): Promise<void> {
     await program.parseAsync(argv);
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return;
-    report(error instanceof CommanderError ? usageError(error) : failureOf(error), argv);
+    report(error instanceof CommanderError ? usageError(error, argv) : failureOf(error), argv);
   }
 }
 
 /** commander's complaint in our words: its suggestion becomes the hint. */
-function usageError(error: CommanderError): Failure {
-  if (error.code === 'commander.help')
-    return failureOf(new LlmkitError('usage', 'no command was given', { hint: 'llmkit --help lists them' }));
+function usageError(error: CommanderError, argv: readonly string[]): Failure {
+  if (error.code === 'commander.help') {
+    const [, , first = '', second = ''] = argv;
+    return first === 'help'
+      ? failureOf(new LlmkitError('usage', `unknown command '${second}'`, { hint: 'llmkit --help lists them' }))
+      : failureOf(new LlmkitError('usage', `${first} needs a command`, { hint: `llmkit ${first} --help lists them` }));
+  }
   const [what = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
   const near = /\(Did you mean (?:one of )?(.*)\?\)/.exec(suggestion ?? '')?.[1];
   const hint = near === undefined ? 'llmkit --help, or llmkit help <command>' : `did you mean ${near}?`;

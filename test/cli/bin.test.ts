@@ -36,6 +36,20 @@ describe('llmkit', () => {
     );
   });
 
+  it('says where the commands of a group are listed', async () => {
+    expect((await llmkit('config')).stderr).toBe(
+      'error: config needs a command\n  hint: llmkit config --help lists them\n',
+    );
+    expect((await llmkit('help', 'nope')).stderr).toBe(
+      "error: unknown command 'nope'\n  hint: llmkit --help lists them\n",
+    );
+  });
+
+  it('prints help into a pipe that nobody reads without a word', async () => {
+    const ran = await runNode('bin/llmkit.js', ['--help'], (child) => child.stdout!.destroy());
+    expect(ran).toMatchObject({ code: 141, stderr: '' });
+  });
+
   it('without a command prints help and exits 2', async () => {
     const { code, stdout } = await llmkit();
     expect(code).toBe(2);
