@@ -100,11 +100,21 @@ function subtractTile(c: MatrixView, a: MatrixView, b: MatrixView, rows: number,
   }
 }
 
-/** Sum over k < length of a[aOffset + k] b[bOffset + k]. */
+/** Sum over k < length of a[aOffset + k] b[bOffset + k], in four partial sums so that additions need not wait for each other. */
 export function dot(a: Float64Array, aOffset: number, b: Float64Array, bOffset: number, length: number): number {
-  let sum = 0;
-  for (let k = 0; k < length; k++) sum += a[aOffset + k]! * b[bOffset + k]!;
-  return sum;
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  let k = 0;
+  for (; k + 4 <= length; k += 4) {
+    s0 += a[aOffset + k]! * b[bOffset + k]!;
+    s1 += a[aOffset + k + 1]! * b[bOffset + k + 1]!;
+    s2 += a[aOffset + k + 2]! * b[bOffset + k + 2]!;
+    s3 += a[aOffset + k + 3]! * b[bOffset + k + 3]!;
+  }
+  for (; k < length; k++) s0 += a[aOffset + k]! * b[bOffset + k]!;
+  return s0 + s1 + (s2 + s3);
 }
 
 /**

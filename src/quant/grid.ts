@@ -162,33 +162,37 @@ export function roundToNearest(
  * How much of a layer's output quantization changes: sum over rows of (w - q) H (w - q)^T, divided by the same with q = 0.
  * It is the mean square of the output's error over that of the output, on the calibration data behind H.
  *
+ * @param candidates ways in which `weight` was quantized; one figure is returned for each.
  * @param hessian [columns, columns] symmetric; any multiple of X X^T.
  * @param sampleRows at most so many rows, evenly spaced, are looked at (the cost is rows * columns^2).
  */
-export function reconstructionError(
+export function reconstructionErrors(
   weight: Float32Array,
-  matrix: QuantizedMatrix,
+  candidates: readonly QuantizedMatrix[],
   hessian: Float64Array,
   sampleRows = 128,
-): number {
-  const { rows, columns, codes, scales, groupSize } = matrix;
-  const groups = columns / groupSize;
+): number[] {
+  const { rows, columns } = candidates[0]!;
   const stride = Math.max(1, rows / sampleRows);
-  const original = new Float64Array(columns);
-  const change = new Float64Array(columns);
-  let lost = 0;
+  const vector = new Float64Array(columns);
+  const norm = (): number => {
+    let sum = 0;
+    for (let j = 0; j < columns; j++) sum += vector[j]! * dot(hessian, j * columns, vector, 0, columns);
+    return sum;
+  };
   let whole = 0;
+  const lost = candidates.map(() => 0);
   for (let position = 0; position < rows; position += stride) {
     const row = Math.floor(position);
-    for (let j = 0; j < columns; j++) {
-      const i = row * columns + j;
-      original[j] = weight[i]!;
-      change[j] = weight[i]! - codes[i]! * scales[row * groups + Math.floor(j / groupSize)]!;
-    }
-    for (let j = 0; j < columns; j++) {
-      lost += change[j]! * dot(hessian, j * columns, change, 0, columns);
-      whole += original[j]! * dot(hessian, j * columns, original, 0, columns);
-    }
+    for (let j = 0; j < columns; j++) vector[j] = weight[row * columns + j]!;
+    whole += norm();
+    candidates.forEach(({ codes, scales, groupSize }, c) => {
+      for (let j = 0; j < columns; j++) {
+        const i = row * columns + j;
+        vector[j] = weight[i]! - codes[i]! * scales[Math.floor(i / groupSize)]!;
+      }
+      lost[c]! += norm();
+    });
   }
-  return whole === 0 ? 0 : lost / whole;
+  return lost.map((value) => (whole === 0 ? 0 : value / whole));
 }

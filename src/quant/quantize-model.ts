@@ -10,7 +10,7 @@ import { moduleOf, quantizeHead } from './compressed-tensors.ts';
 import type { HeadPrecision } from './compressed-tensors.ts';
 import { factorHessian, gptq } from './gptq.ts';
 import type { GptqOptions } from './gptq.ts';
-import { dequantize, reconstructionError, roundToNearest } from './grid.ts';
+import { dequantize, reconstructionErrors, roundToNearest } from './grid.ts';
 import type { QuantizedMatrix } from './grid.ts';
 
 /** What quantization did to one linear layer. */
@@ -109,13 +109,15 @@ async function compensateGroup(
     const { weight } = checkpoint.linear(layer, role);
     const [rows] = linearShape(spec, role);
     const { matrix, method, damping, deadColumns, note } = gptq(weight, rows, factored, options);
+    const rounded = roundToNearest(weight, rows, columns, options);
+    const [error, rtnError] = reconstructionErrors(weight, [matrix, rounded], hessian);
     const report: LayerReport = {
       layer,
       role,
       module: moduleOf(spec, layer, role),
       method,
-      error: reconstructionError(weight, matrix, hessian),
-      rtnError: reconstructionError(weight, roundToNearest(weight, rows, columns, options), hessian),
+      error: error!,
+      rtnError: rtnError!,
       damping,
       deadColumns,
       note: note ?? null,

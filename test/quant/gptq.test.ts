@@ -4,7 +4,8 @@ import { LlmkitError } from '../../src/core/errors.ts';
 import { openSafetensors } from '../../src/io/safetensors.ts';
 import { factorHessian, gptq as gptqFactored } from '../../src/quant/gptq.ts';
 import type { GptqOptions, GptqResult } from '../../src/quant/gptq.ts';
-import { dequantize, reconstructionError, roundToNearest } from '../../src/quant/grid.ts';
+import { dequantize, reconstructionErrors, roundToNearest } from '../../src/quant/grid.ts';
+import type { QuantizedMatrix } from '../../src/quant/grid.ts';
 
 /** Made by test/golden/quant/gptq.py: the published algorithm in torch, in float32 and float64. */
 const golden = openSafetensors(fileURLToPath(new URL('../golden/quant/gptq.safetensors', import.meta.url)));
@@ -28,6 +29,10 @@ const hessian = hessianOf(x, samples);
 
 function gptq(weight: Float32Array, rows: number, columns: number, h: Float64Array, options: GptqOptions): GptqResult {
   return gptqFactored(weight, rows, factorHessian(h, columns, options), options);
+}
+
+function reconstructionError(weight: Float32Array, matrix: QuantizedMatrix, h: Float64Array): number {
+  return reconstructionErrors(weight, [matrix], h)[0]!;
 }
 
 const defaults: GptqOptions = {
