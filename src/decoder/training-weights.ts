@@ -16,8 +16,8 @@ export interface LoraOptions {
 }
 
 export interface TrainingWeightsOptions {
-  /** Of the frozen matrices; norms, biases and everything trained are f32. */
-  frozenDType: 'f32' | 'bf16';
+  /** Precision of the large products: frozen matrices are held in it, trained ones are f32 and cast for each product. */
+  matrixDType: 'f32' | 'bf16';
   /** Absent: every weight is trained. */
   lora: LoraOptions | undefined;
   /** i32 [2], fed at each step, where there is dropout. */
@@ -48,7 +48,7 @@ export class TrainingWeights implements DecoderWeights {
   }
 
   embed(ids: Value): Value {
-    return cast(gather(this.#embedding(), ids), 'f32');
+    return cast(gather(this.#matrix(`${this.spec.names.embedding}.weight`, this.#vocabularyShape()), ids), 'f32');
   }
 
   norm(module: string): { weight: Value; bias: Value | undefined } {
@@ -61,7 +61,7 @@ export class TrainingWeights implements DecoderWeights {
     return roles.map((role) => {
       const { module } = matrixName(this.spec, layer, role);
       const [out, inputs] = linearShape(this.spec, role);
-      const weight = this.#slot(`${module}.weight`, [out, inputs], this.#matrixDType(inputs));
+      const weight = this.#operand(`${module}.weight`, [out, inputs]);
       const bias = linearHasBias(this.spec, role) ? this.#slot(`${module}.bias`, [out], 'f32') : undefined;
       const y = linear(x, weight, bias);
       const { lora } = this.#options;
@@ -74,19 +74,23 @@ export class TrainingWeights implements DecoderWeights {
 
   /** The output matrix, [vocab, hidden]: the embedding itself where it is tied. */
   head(): Value {
-    const { names, vocabSize, hiddenSize } = this.spec;
-    if (names.head === undefined) return this.#embedding();
-    return this.#slot(`${names.head}.weight`, [vocabSize, hiddenSize], this.#matrixDType(hiddenSize));
+    const { names } = this.spec;
+    return this.#operand(`${names.head ?? names.embedding}.weight`, this.#vocabularyShape());
   }
 
-  #embedding(): Value {
-    const { names, vocabSize, hiddenSize } = this.spec;
-    return this.#slot(`${names.embedding}.weight`, [vocabSize, hiddenSize], this.#matrixDType(hiddenSize));
+  #vocabularyShape(): [number, number] {
+    return [this.spec.vocabSize, this.spec.hiddenSize];
   }
 
-  /** bf16 travels in pairs, so odd rows stay f32; so does everything that is trained. */
-  #matrixDType(columns: number): 'f32' | 'bf16' {
-    return this.#options.lora && columns % 2 === 0 ? this.#options.frozenDType : 'f32';
+  /** A matrix in the precision of its products. */
+  #operand(name: string, shape: [number, number]): Value {
+    return cast(this.#matrix(name, shape), this.#options.matrixDType);
+  }
+
+  /** A matrix as it is held: bf16 travels in pairs, so odd rows are f32, and so is everything that is trained. */
+  #matrix(name: string, shape: [number, number]): Value {
+    const held = this.#options.lora && shape[1] % 2 === 0 ? this.#options.matrixDType : 'f32';
+    return this.#slot(name, shape, held);
   }
 
   #normSize(module: string): number {

@@ -23,8 +23,8 @@ export interface TrainingGraphOptions {
   shape: PackedShape;
   /** How many positions carry a target; the batch is padded to it with weight 0. */
   targets: number;
-  /** Of the frozen matrices. */
-  frozenDType: 'f32' | 'bf16';
+  /** Precision of the large products; see `TrainingWeightsOptions`. */
+  matrixDType: 'f32' | 'bf16';
   lora: LoraOptions | undefined;
   /** loss: forward only. gradients: forward and backward. logits: of every position, for oracles and checks. */
   produce: 'loss' | 'gradients' | 'logits';
@@ -63,7 +63,7 @@ export function buildTrainingGraph(options: TrainingGraphOptions): DecoderGraph 
   const training = produce === 'gradients';
   const dropout = training && (options.lora?.dropout ?? 0) > 0;
   const weights = new TrainingWeights(graph, spec, {
-    frozenDType: options.frozenDType,
+    matrixDType: options.matrixDType,
     lora: options.lora,
     dropoutSeed: dropout ? input(graph, 'dropout_seed', [2], 'i32') : undefined,
   });

@@ -79,7 +79,7 @@ function logits(
     spec,
     shape: { batch: ROWS, length: LENGTH, band: LENGTH, blockSize: LENGTH },
     targets: 1,
-    frozenDType: 'f32',
+    matrixDType: 'f32',
     lora,
     produce: 'logits',
   });

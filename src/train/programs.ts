@@ -10,7 +10,7 @@ import type { BatchShape } from './batches.ts';
 export interface ProgramOptions {
   spec: DecoderSpec;
   lora: LoraOptions | undefined;
-  frozenDType: 'f32' | 'bf16';
+  matrixDType: 'f32' | 'bf16';
   memory: 'none' | 'layer';
   accumulate: boolean;
 }
@@ -65,9 +65,9 @@ export function graphOptions(
   options: ProgramOptions,
   { batch, length, band, targets }: BatchShape,
 ): TrainingGraphOptions {
-  const { spec, lora, frozenDType, memory, accumulate } = options;
+  const { spec, lora, matrixDType, memory, accumulate } = options;
   const shape = { batch, length, band, blockSize: Math.min(ATTENTION_BLOCK, length) };
-  return { spec, shape, targets, lora, frozenDType, memory, accumulate, produce: 'gradients' };
+  return { spec, shape, targets, lora, matrixDType, memory, accumulate, produce: 'gradients' };
 }
 
 /** The weights that the graphs want, found by building a small one. */

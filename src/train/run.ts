@@ -57,7 +57,7 @@ export async function runTraining(options: TrainingRunOptions, context: CommandC
   });
   const effective = engine.kind === 'native' ? precision : 'fp32';
   if (precision === 'bf16' && effective === 'fp32' && config.precision === 'bf16') throw noBf16(engine.description);
-  const frozenDType = effective === 'bf16' ? 'bf16' : 'f32';
+  const matrixDType = effective === 'bf16' ? 'bf16' : 'f32';
   const batch = config.per_device_train_batch_size;
   const memory = chooseMemory(config.memory, spec, batch, options.train.maxLength);
   context.emit({ type: 'note', message: `engine: ${engine.description}; ${engine.reason}` });
@@ -66,12 +66,12 @@ export async function runTraining(options: TrainingRunOptions, context: CommandC
     memory === 'layer' ? 'blocks are computed again in the backward pass' : `about ${activations} of activations`;
   context.emit({ type: 'note', message: `precision ${effective}; ${kept}` });
 
-  const weights = weightsOf({ spec, lora: options.lora, frozenDType, memory, accumulate: false });
+  const weights = weightsOf({ spec, lora: options.lora, matrixDType, memory, accumulate: false });
   const trainer = new Trainer({
     engine,
     spec,
     lora: options.lora,
-    frozenDType,
+    matrixDType,
     memory,
     source: options.source,
     initial: options.initial(weights),

@@ -19,7 +19,7 @@ export interface TrainerOptions {
   spec: DecoderSpec;
   /** Absent: every weight is trained. */
   lora: LoraOptions | undefined;
-  frozenDType: 'f32' | 'bf16';
+  matrixDType: 'f32' | 'bf16';
   memory: 'none' | 'layer';
   /** Where frozen weights are read from. */
   source: WeightSource;

@@ -16,7 +16,7 @@ function run(fixture: DecoderFixture, batch: Batch, options: Partial<TrainingGra
     spec: fixture.checkpoint.spec,
     shape: { batch: rows, length: LENGTH, band: LENGTH, blockSize: 8 },
     targets: batch.target_ids.length,
-    frozenDType: 'f32',
+    matrixDType: 'f32',
     lora: undefined,
     produce: 'loss',
     ...options,

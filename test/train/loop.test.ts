@@ -35,7 +35,7 @@ function makeTrainer(seed = 1): Trainer {
     spec: fixture.checkpoint.spec,
     // Dropout, since a resume that forgets it would differ.
     lora: { r: 4, scaling: 2, dropout: 0.1, targets: () => true },
-    frozenDType: 'f32',
+    matrixDType: 'f32',
     memory: 'none',
     source: fixture.checkpoint.weights,
     initial: new Map(Object.entries(fixture.adapter)),

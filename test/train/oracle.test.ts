@@ -30,7 +30,7 @@ function trainer(engine: TfEngine, fixture: DecoderFixture, options: Partial<Tra
     engine,
     spec: checkpoint.spec,
     lora,
-    frozenDType: 'f32',
+    matrixDType: 'f32',
     memory: 'none',
     source: checkpoint.weights,
     initial,
@@ -73,6 +73,38 @@ describe.each(engines)('training on the %s engine', (kind) => {
     fixture.expected.lora_steps_clipped.losses.forEach((expected, step) => {
       const { loss } = run.step([rows.slice(step * 2, step * 2 + 2)], 0.01);
       expect(Math.abs(loss / expected - 1), `loss of step ${step}`).toBeLessThan(1e-3);
+    });
+    run.dispose();
+  });
+
+  const pretrain: Partial<TrainerOptions> = {
+    lora: undefined,
+    adamw: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxGradNorm: 1 },
+  };
+
+  it.each(['llama-gqa', 'llama-gqa-tied'])('%s: twenty steps of full training have the losses of torch', (name) => {
+    const fixture = openFixture(name);
+    const run = trainer(engine, fixture, pretrain);
+    const rows = rowsOf(fixture, 'steps.');
+    fixture.expected.pretrain!.losses.forEach((expected, step) => {
+      const { loss, gradNorm } = run.step([rows.slice(step * 2, step * 2 + 2)], 0.003);
+      expect(Math.abs(loss / expected - 1), `loss of step ${step}`).toBeLessThan(1e-3);
+      expect(Math.abs(gradNorm / fixture.expected.pretrain!.grad_norms[step]! - 1)).toBeLessThan(1e-2);
+    });
+    run.dispose();
+  });
+
+  it.runIf(kind === 'native').each([
+    ['LoRA', {}, 'lora_steps', 0.01],
+    ['full training', pretrain, 'pretrain', 0.003],
+  ] as const)('%s in bf16 follows fp32 to within the precision of bf16', (_name, options, expected, rate) => {
+    const fixture = openFixture('llama-gqa-tied');
+    const run = trainer(engine, fixture, { ...options, matrixDType: 'bf16' });
+    const rows = rowsOf(fixture, 'steps.');
+    fixture.expected[expected]!.losses.forEach((loss, step) => {
+      const taken = run.step([rows.slice(step * 2, step * 2 + 2)], rate);
+      // bf16 keeps 8 bits: 2^-8 a product, through two layers and twenty steps.
+      expect(Math.abs(taken.loss / loss - 1), `loss of step ${step}`).toBeLessThan(2e-2);
     });
     run.dispose();
   });

@@ -7,7 +7,7 @@ import { sum } from '../ops/reduce.ts';
 
 /**
  * y = x W^T + b, as checkpoints store it: x f32 [..., in], W f32 or bf16 [out, in], b f32 [out].
- * With W in bf16 the product is taken in bf16 and accumulated in f32; W is then frozen and gets no gradient.
+ * With W in bf16 the products are taken in bf16, those of the gradient too, and come out as f32.
  */
 export const linearOp: OpDef<Record<never, never>> = {
   name: 'linear',
@@ -20,9 +20,9 @@ export const linearOp: OpDef<Record<never, never>> = {
   gradient({ inputs }, [dy]) {
     const [x, weight, bias] = inputs as [Value, Value, Value?];
     const dx = product(dy!, weight, false);
-    const dw = matmul(rows(dy!), rows(x), { transposeA: true });
-    const frozen = weight.dtype !== 'f32';
-    return [dx, frozen ? undefined : dw, ...(bias ? [sum(rows(dy!), [0])] : [])];
+    const [dyRows, xRows] = [cast(rows(dy!), weight.dtype), cast(rows(x), weight.dtype)];
+    const dw = cast(matmul(dyRows, xRows, { transposeA: true }), 'f32');
+    return [dx, dw, ...(bias ? [sum(rows(dy!), [0])] : [])];
   },
   expand({ inputs }) {
     const [x, weight, bias] = inputs as [Value, Value, Value?];
@@ -31,7 +31,7 @@ export const linearOp: OpDef<Record<never, never>> = {
   },
 };
 
-/** x [..., k] times a frozen matrix, in the matrix's own precision. */
+/** x [..., k] times a matrix, in the matrix's own precision. */
 function product(x: Value, weight: Value, transposeB: boolean): Value {
   const flat = rows(x);
   const y = cast(matmul(cast(flat, weight.dtype), weight, { transposeB }), 'f32');

@@ -27,12 +27,10 @@ export const tokenLossOp: OpDef<{ chunk: number }> = {
       { shape: head.shape, dtype: 'f32' },
     ];
   },
-  gradient({ inputs, outputs }, [dLoss, ...rest]) {
+  gradient({ outputs }, [dLoss, ...rest]) {
     if (rest.some(Boolean)) throw new LlmkitError('bug', 'token_loss is differentiated once only');
-    const [, head] = inputs as [Value, Value];
     const [, dHidden, dHead] = outputs as [Value, Value, Value];
-    const headGrad = head.dtype === 'f32' ? mul(dHead, dLoss!) : undefined;
-    return [mul(dHidden, dLoss!), headGrad, undefined, undefined];
+    return [mul(dHidden, dLoss!), mul(dHead, dLoss!), undefined, undefined];
   },
   expand({ inputs, attrs: { chunk } }) {
     const [hidden, head, targets, weights] = inputs as [Value, Value, Value, Value];
