@@ -9,18 +9,15 @@ import { writeAdapter } from '../model/adapter.ts';
 import { writeGenerationConfig } from '../model/generation-config.ts';
 import { openCheckpoint } from '../model/checkpoint.ts';
 import { type LoraFactors, type LoraSettings, loraScale, resolveTargetModules, targetNames } from '../model/lora.ts';
+import { copyTokenizer } from '../tokenizer/index.ts';
 import { initLora } from '../train/weights.ts';
 import { runTraining, type TrainingRunResult } from '../train/run.ts';
-import type { EngineChoice } from '../engine/tf/index.ts';
-import { copyTokenizer, describeRun, fingerprintOf, openTrainingData, trainingTable } from './training.ts';
+import { describeRun, fingerprintOf, openTrainingData, runOptions, trainingTable } from './training.ts';
+import type { TrainingCommandOptions } from './training.ts';
 
-export interface FinetuneOptions {
-  config: LoadedConfig;
+export interface FinetuneOptions extends TrainingCommandOptions {
   /** The only method so far; the flag says so out loud. */
   lora?: boolean;
-  resume?: boolean;
-  engine?: EngineChoice;
-  threads?: number;
 }
 
 /** `finetune --lora`: trains low-rank adapters over the frozen base and writes them as PEFT does. */
@@ -54,9 +51,7 @@ export async function run(options: FinetuneOptions, context: CommandContext): Pr
         initial: (weights) => initLora(weights, section.seed),
         train: data.train,
         validation: data.validation,
-        engine: options.engine ?? 'auto',
-        threads: options.threads,
-        resume: options.resume ?? false,
+        ...runOptions(options),
         checkpointFolder: config.artifact('checkpoints', 'finetune'),
         fingerprint: fingerprintOf(section, data, { base: baseFiles.map(({ sha256 }) => sha256).join(' ') }),
       },

@@ -1,6 +1,5 @@
 import { displayPath, type LoadedConfig } from '../config/index.ts';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
-import type { EngineChoice } from '../engine/tf/index.ts';
 import { withAtomicDir } from '../io/atomic.ts';
 import { describeFiles, writeManifest } from '../io/manifest.ts';
 import { parseModelConfig } from '../model/config.ts';
@@ -8,19 +7,13 @@ import { writeGenerationConfig } from '../model/generation-config.ts';
 import { initWeights } from '../model/init.ts';
 import type { DecoderSpec } from '../model/spec.ts';
 import { writeCheckpoint } from '../model/write-checkpoint.ts';
-import { loadTokenizer, type Tokenizer } from '../tokenizer/index.ts';
+import { copyTokenizer, loadTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import { runTraining } from '../train/run.ts';
-import { copyTokenizer, describeRun, fingerprintOf, openTrainingData, trainingTable } from './training.ts';
-
-export interface PretrainOptions {
-  config: LoadedConfig;
-  resume?: boolean;
-  engine?: EngineChoice;
-  threads?: number;
-}
+import { describeRun, fingerprintOf, openTrainingData, runOptions, trainingTable } from './training.ts';
+import type { TrainingCommandOptions } from './training.ts';
 
 /** `pretrain`: a Llama of the config's sizes from random weights, written as a checkpoint that transformers opens. */
-export async function run(options: PretrainOptions, context: CommandContext): Promise<CommandResult> {
+export async function run(options: TrainingCommandOptions, context: CommandContext): Promise<CommandResult> {
   const { config } = options;
   const section = config.config.pretrain;
   const out = config.artifact('pretrained');
@@ -43,9 +36,7 @@ export async function run(options: PretrainOptions, context: CommandContext): Pr
       initial: (weights) => new Map(weights.map(({ name }) => [name, source.readF32(name)])),
       train: data.train,
       validation: data.validation,
-      engine: options.engine ?? 'auto',
-      threads: options.threads,
-      resume: options.resume ?? false,
+      ...runOptions(options),
       checkpointFolder: config.artifact('checkpoints', 'pretrain'),
       fingerprint: fingerprintOf(section, data, {}),
     },

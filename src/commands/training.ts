@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { displayPath, type LoadedConfig, type TrainingConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
@@ -6,11 +6,26 @@ import type { Json, Table } from '../core/events.ts';
 import { formatBytes } from '../core/format.ts';
 import { hashJson } from '../core/json.ts';
 import { openPrepared } from '../data/prepared.ts';
+import type { EngineChoice } from '../engine/tf/index.ts';
 import { describeFile, type FileRecord, MANIFEST } from '../io/manifest.ts';
 import { provenance } from '../io/provenance.ts';
 import type { Fingerprint } from '../train/checkpoint.ts';
 import type { TrainingRunResult } from '../train/run.ts';
 import type { RowSource } from '../train/batches.ts';
+
+/** The options that pretrain and finetune share. */
+export interface TrainingCommandOptions {
+  config: LoadedConfig;
+  /** Go on from the newest checkpoint. */
+  resume?: boolean;
+  engine?: EngineChoice;
+  threads?: number;
+}
+
+/** How the run itself wants them. */
+export function runOptions({ engine, threads, resume }: TrainingCommandOptions) {
+  return { engine: engine ?? 'auto', threads, resume: resume ?? false } as const;
+}
 
 /** What pretrain and finetune share around the run itself: opening prepared/, naming a run, writing what came of it. */
 export interface TrainingData {
@@ -59,14 +74,6 @@ const WATCHING = new Set(['logging_steps', 'eval_steps', 'save_steps', 'save_tot
 export function fingerprintOf(section: TrainingConfig, data: TrainingData, extra: Fingerprint): Fingerprint {
   const settings = Object.fromEntries(Object.entries(section).filter(([key]) => !WATCHING.has(key)));
   return { settings: hashJson(settings), data: data.manifest.sha256, ...extra };
-}
-
-const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'chat_template.jinja'];
-
-export function copyTokenizer(from: string, to: string): void {
-  for (const name of TOKENIZER_FILES) {
-    if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
-  }
 }
 
 /** The part of a manifest that says what computed, and what came of it. */

@@ -2,11 +2,11 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LlmkitError } from '../../src/core/errors.ts';
 import { openSafetensors, type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
 import { readAdapter, writeAdapter } from '../../src/model/adapter.ts';
 import { loadSpec } from '../../src/model/config.ts';
 import { type LoraFactors, loraScale, resolveTargetModules, targetNames } from '../../src/model/lora.ts';
+import { failure } from '../support/failure.ts';
 
 const GQA = join(import.meta.dirname, '../golden/decoder/llama-gqa');
 const spec = loadSpec(GQA);
@@ -16,16 +16,6 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'llmkit-adapter-'));
 });
 afterEach(() => rmSync(dir, { recursive: true }));
-
-function failure(run: () => unknown): LlmkitError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof LlmkitError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
-}
 
 /** The fixture's adapter with its config or its tensors changed. */
 function altered(config: object, change: (tensors: TensorToWrite[]) => TensorToWrite[] = (tensors) => tensors): string {

@@ -11,6 +11,7 @@ import { initWeights } from '../../src/model/init.ts';
 import type { DecoderSpec } from '../../src/model/spec.ts';
 import { expectedTensors, linearRoles } from '../../src/model/tensors.ts';
 import { writeCheckpoint } from '../../src/model/write-checkpoint.ts';
+import { failure } from '../support/failure.ts';
 
 const GOLDEN = join(import.meta.dirname, '../golden/decoder');
 const GQA = join(GOLDEN, 'llama-gqa');
@@ -20,16 +21,6 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'llmkit-checkpoint-'));
 });
 afterEach(() => rmSync(dir, { recursive: true }));
-
-function failure(run: () => unknown): LlmkitError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof LlmkitError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
-}
 
 /** llama-gqa with its tensors changed. */
 function altered(change: (tensors: TensorToWrite[]) => TensorToWrite[], from = GQA): string {

@@ -2,10 +2,10 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LlmkitError } from '../../src/core/errors.ts';
 import { loadModelConfig, loadSpec, parseModelConfig, specToConfig } from '../../src/model/config.ts';
 import type { JsonObject } from '../../src/model/json-file.ts';
 import { inverseFrequencies, rotaryTables } from '../../src/model/rope.ts';
+import { failure } from '../support/failure.ts';
 
 const GOLDEN = join(import.meta.dirname, '../golden/decoder');
 
@@ -27,16 +27,6 @@ function without(name: string): JsonObject {
   const fields = config();
   delete fields[name];
   return fields;
-}
-
-function failure(run: () => unknown): LlmkitError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof LlmkitError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
 }
 
 describe('config.json in every spelling', () => {

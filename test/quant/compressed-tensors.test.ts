@@ -12,6 +12,7 @@ import type { QuantizationScheme } from '../../src/quant/checkpoint-config.ts';
 import { isQuantized, openQuantized, packCodes } from '../../src/quant/compressed-tensors.ts';
 import { dequantize, roundToNearest } from '../../src/quant/grid.ts';
 import { QuantizedWriter } from '../../src/quant/write.ts';
+import { failure } from '../support/failure.ts';
 
 const GOLDEN = join(import.meta.dirname, '../golden');
 const SOURCE = join(GOLDEN, 'decoder/llama-gqa');
@@ -43,16 +44,6 @@ function quantizeAll(source: string, out: string, scheme: QuantizationScheme, he
   }
   writer.finish(readJsonObject(join(source, 'config.json')), head);
   checkpoint.close();
-}
-
-function thrown(run: () => unknown): LlmkitError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof LlmkitError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
 }
 
 describe('a quantized checkpoint', () => {
@@ -183,7 +174,7 @@ describe('opening what is not a quantized checkpoint', () => {
     const config = JSON.parse(readFileSync(path, 'utf8')) as { quantization_config: Record<string, unknown> };
     change(config.quantization_config);
     writeFileSync(path, JSON.stringify(config));
-    return thrown(() => openQuantized(dir));
+    return failure(() => openQuantized(dir));
   }
   type Group = { group_0: { weights: Record<string, unknown>; targets: string[] } };
 
@@ -191,7 +182,7 @@ describe('opening what is not a quantized checkpoint', () => {
     expect(isQuantized(join(GOLDEN, 'quant/int-quantized'))).toBe(true);
     expect(isQuantized(SOURCE)).toBe(false);
     expect(isQuantized(join(dir, 'nowhere'))).toBe(false);
-    expect(thrown(() => openQuantized(SOURCE))).toMatchObject({
+    expect(failure(() => openQuantized(SOURCE))).toMatchObject({
       kind: 'data',
       where: expect.stringMatching(/config.json: quantization_config$/),
     });
@@ -241,17 +232,17 @@ describe('opening what is not a quantized checkpoint', () => {
       }
     };
     write((name) => ({ drop: name === `${module}.weight_scale` }));
-    expect(thrown(read).message).toContain(`${module}.weight_scale`);
+    expect(failure(read).message).toContain(`${module}.weight_scale`);
     write((name) => (name === `${module}.weight_scale` ? { shape: [32, 1], data: new Uint8Array(128) } : {}));
-    expect(thrown(read)).toMatchObject({ kind: 'data', expected: '96 scales', got: '32' });
+    expect(failure(read)).toMatchObject({ kind: 'data', expected: '96 scales', got: '32' });
     write((name) =>
       name === `${module}.weight_shape` ? { data: new Uint8Array(new BigInt64Array([32n, 64n]).buffer) } : {},
     );
-    expect(thrown(read)).toMatchObject({ kind: 'data', got: '[32, 64]' });
+    expect(failure(read)).toMatchObject({ kind: 'data', got: '[32, 64]' });
     write(() => ({}));
     expect(read()).toMatchObject({ rows: 32, columns: 48 });
     truncateSync(join(dir, 'model.safetensors'), 20_000);
-    expect(thrown(read)).toMatchObject({ kind: 'data' });
+    expect(failure(read)).toMatchObject({ kind: 'data' });
     golden.close();
   });
 });

@@ -1,0 +1,12 @@
+import { LlmkitError } from '../../src/core/errors.ts';
+
+/** The LlmkitError that `run` throws; anything else it throws goes on, and throwing nothing fails the test. */
+export function failure(run: () => unknown): LlmkitError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof LlmkitError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
