@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
-import { cacheRoot } from '../engine/tf/index.ts';
+import { cacheRoot } from '../core/cache-root.ts';
 import type { Check } from './doctor/check.ts';
 import { checkCache, checkOnnxRuntime, checkTensorFlow } from './doctor/engines.ts';
 import { checkCpu, checkFolder, checkMemory, checkNode } from './doctor/machine.ts';

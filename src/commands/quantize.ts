@@ -11,7 +11,7 @@ import { withAtomicDir, writeFileAtomic } from '../io/atomic.ts';
 import { describeFile, describeFiles, type FileRecord, writeManifest } from '../io/manifest.ts';
 import { provenance } from '../io/provenance.ts';
 import { openCheckpoint } from '../model/checkpoint.ts';
-import { readJsonObject } from '../model/json-file.ts';
+import { readJsonObject } from '../io/json-file.ts';
 import { linearRoles } from '../model/tensors.ts';
 import { calibrationRows } from '../quant/calibration-rows.ts';
 import { type LayerReport, quantizeModel } from '../quant/quantize-model.ts';

@@ -11,7 +11,7 @@ import { openSafetensors, type SafetensorsDType, type TensorToWrite, writeSafete
 import { type Adapter, readAdapter } from '../model/adapter.ts';
 import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
 import type { CheckpointDtype } from '../model/config.ts';
-import { readJsonObject } from '../model/json-file.ts';
+import { readJsonObject } from '../io/json-file.ts';
 import { loraScale } from '../model/lora.ts';
 import { type LinearModule, linearModules } from '../model/tensors.ts';
 import { encodeF32, STORED_DTYPE } from '../model/write-checkpoint.ts';

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { cacheRoot } from '../core/cache-root.ts';
 import { cpuFeatures, hasInt8DotProduct } from '../core/cpu.ts';
 import { createSession } from '../engine/ort/index.ts';
-import { cacheRoot } from '../engine/tf/cache.ts';
 import { loadModelConfig } from '../model/config.ts';
 import { generationEos } from '../model/generation-config.ts';
 import type { DecoderSpec } from '../model/spec.ts';

@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { LlmkitError } from '../core/errors.ts';
+import { jsonErrorOffset } from '../core/json-error.ts';
 import { formatBytes } from '../core/format.ts';
 import { ioError } from './atomic.ts';
-import { jsonErrorPosition } from './json-position.ts';
 import type { RawRecord } from './records.ts';
 
 export interface LineOptions {
@@ -119,7 +119,7 @@ function parseRow(text: string, where: string): RawRecord {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const at = jsonErrorPosition(text);
+    const at = jsonErrorOffset(text) ?? text.length;
     const what = at >= text.length ? 'it ends too early' : `${JSON.stringify(text[at])} cannot stand here`;
     return {
       where,

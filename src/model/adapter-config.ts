@@ -1,6 +1,6 @@
 import { LlmkitError } from '../core/errors.ts';
 import { ConfigFields } from './config-fields.ts';
-import type { JsonObject } from './json-file.ts';
+import type { JsonObject } from '../io/json-file.ts';
 import type { LoraSettings } from './lora.ts';
 
 /** Options of PEFT's LoraConfig that do not change what a trained adapter computes. */

@@ -4,7 +4,7 @@ import { LlmkitError } from '../core/errors.ts';
 import { writeFileAtomic } from '../io/atomic.ts';
 import { openSafetensors, type TensorToWrite, type WeightSource, writeSafetensors } from '../io/safetensors.ts';
 import { adapterConfig, parseAdapterConfig } from './adapter-config.ts';
-import { readJsonObject } from './json-file.ts';
+import { readJsonObject } from '../io/json-file.ts';
 import { isTarget, type LoraFactors, type LoraSettings, resolveTargetModules } from './lora.ts';
 import type { DecoderSpec } from './spec.ts';
 import { type LinearModule, linearModules } from './tensors.ts';

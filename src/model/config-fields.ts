@@ -1,5 +1,5 @@
 import { LlmkitError } from '../core/errors.ts';
-import type { JsonObject } from './json-file.ts';
+import type { JsonObject } from '../io/json-file.ts';
 
 /** Fields of transformers' base config that say nothing about what the decoder computes. */
 const WITHOUT_EFFECT = new Set(

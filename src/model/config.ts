@@ -4,7 +4,7 @@ import { LlmkitError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { ConfigFields } from './config-fields.ts';
 import { generationEos } from './generation-config.ts';
-import { readJsonObject, type JsonObject } from './json-file.ts';
+import { readJsonObject, type JsonObject } from '../io/json-file.ts';
 import { llamaToConfig, parseLlama, parseMistral } from './llama.ts';
 import type { DecoderSpec } from './spec.ts';
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../io/atomic.ts';
 import { ConfigFields } from './config-fields.ts';
-import { readJsonObject } from './json-file.ts';
+import { readJsonObject } from '../io/json-file.ts';
 import type { DecoderSpec } from './spec.ts';
 
 export const GENERATION_CONFIG = 'generation_config.json';

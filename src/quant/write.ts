@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../io/atomic.ts';
 import { openSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import type { SafetensorsFile, TensorToWrite, WeightSource } from '../io/safetensors.ts';
-import type { JsonObject } from '../model/json-file.ts';
+import type { JsonObject } from '../io/json-file.ts';
 import type { DecoderSpec, LinearRole } from '../model/spec.ts';
 import { compressedTensorsConfig } from './checkpoint-config.ts';
 import type { QuantizationScheme } from './checkpoint-config.ts';

@@ -4,7 +4,8 @@ import { LlmkitError } from '../core/errors.ts';
 import { ByteLevelBpe } from './byte-level-bpe.ts';
 import { ChatTemplate } from './chat-template.ts';
 import { LibraryCoder } from './library.ts';
-import { parseBpe, parseTokenizerJson, readJsonObject } from './parse.ts';
+import { readJsonObject } from '../io/json-file.ts';
+import { parseBpe, parseTokenizerJson } from './parse.ts';
 import { Unsupported } from './pre-tokenizer.ts';
 import type { ChatMessage, ChatOptions, StreamDecoder, TextCoder, Tokenizer, TokenizerJson } from './types.ts';
 

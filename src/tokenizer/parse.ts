@@ -1,44 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { jsonErrorOffset } from '../core/json-error.ts';
 import { LlmkitError } from '../core/errors.ts';
 import type { AddedTokenJson, BpeModelJson, TokenizerJson } from './types.ts';
-
-/** Reads a JSON file that must hold an object. Throws `io` when it cannot be read, `data` with line and column when it is not JSON. */
-export function readJsonObject(path: string): Record<string, unknown> {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (cause) {
-    throw new LlmkitError('io', `cannot read ${path}`, { where: path, cause });
-  }
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new LlmkitError('data', 'the file is not UTF-8', { where: path, hint: 'download the file again', cause });
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw jsonError(path, text, cause as SyntaxError);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new LlmkitError('data', 'the file does not hold a JSON object', { where: path, hint: 'download it again' });
-  }
-  return value as Record<string, unknown>;
-}
-
-function jsonError(path: string, text: string, cause: SyntaxError): LlmkitError {
-  const at = jsonErrorOffset(text) ?? text.length;
-  const before = text.slice(0, at);
-  const where = `${path}:${before.split('\n').length}:${at - before.lastIndexOf('\n')}`;
-  if (at >= text.length) {
-    const hint = 'the download or copy stopped early: fetch the file again and compare its size';
-    return new LlmkitError('data', 'the file ends in the middle of its JSON', { where, hint, cause });
-  }
-  return new LlmkitError('data', `not JSON: ${cause.message}`, { where, hint: 'fetch the file again', cause });
-}
 
 /** A tokenizer.json with any model. Throws `data` when parts that every kind has are missing or malformed. */
 export function parseTokenizerJson(value: Record<string, unknown>, path: string): TokenizerJson<{ type: string }> {

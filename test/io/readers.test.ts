@@ -2,10 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { delimiterOf, expandGlob, readCsv, readParquet } from '../../src/io/duckdb.ts';
-import { jsonErrorPosition } from '../../src/io/json-position.ts';
 import { readJsonLines, readLines, readText, type SampleBy } from '../../src/io/lines.ts';
 import type { RawRecord } from '../../src/io/records.ts';
 
@@ -66,37 +64,6 @@ describe('readLines', () => {
   it('refuses UTF-16 with the command that converts it', () => {
     const path = file('wide.txt', Buffer.from('\ufeffhello', 'utf16le'));
     expect(() => [...readLines(path)]).toThrow(/UTF-16/);
-  });
-});
-
-describe('jsonErrorPosition', () => {
-  it('is where JSON.parse gives up', () => {
-    const cases: [string, number][] = [
-      ['{"a": oops}', 6],
-      ['{"a": 1,}', 8],
-      ['{"a" 1}', 5],
-      ['{a: 1}', 1],
-      ['[1, 2', 5],
-      ['{"a": "unended', 6],
-      ['{"a": "tab\there"}', 6],
-      ['{"a": 01}', 7],
-      ['{"a": 1} x', 9],
-      ['[1}', 2],
-      ['', 0],
-      ["{'a': 1}", 1],
-    ];
-    for (const [text, position] of cases) {
-      expect(() => JSON.parse(text) as unknown, text).toThrow(SyntaxError);
-      expect(jsonErrorPosition(text), text).toBe(position);
-    }
-  });
-
-  it('passes everything that JSON.parse passes', () => {
-    fc.assert(
-      fc.property(fc.json(), (text) => {
-        expect(jsonErrorPosition(text)).toBe(text.length);
-      }),
-    );
   });
 });
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadModelConfig, loadSpec, parseModelConfig, specToConfig } from '../../src/model/config.ts';
-import type { JsonObject } from '../../src/model/json-file.ts';
+import type { JsonObject } from '../../src/io/json-file.ts';
 import { inverseFrequencies, rotaryTables } from '../../src/model/rope.ts';
 import { failure } from '../support/failure.ts';
 

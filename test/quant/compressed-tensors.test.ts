@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LlmkitError } from '../../src/core/errors.ts';
 import { openSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
-import { readJsonObject } from '../../src/model/json-file.ts';
+import { readJsonObject } from '../../src/io/json-file.ts';
 import { LINEAR_ROLES } from '../../src/model/tensors.ts';
 import { compressedTensorsConfig } from '../../src/quant/checkpoint-config.ts';
 import type { QuantizationScheme } from '../../src/quant/checkpoint-config.ts';

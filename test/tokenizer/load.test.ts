@@ -216,7 +216,7 @@ describe('a damaged tokenizer', () => {
 
   test('not UTF-8', () => {
     writeFileSync(join(dir, 'tokenizer.json'), Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]));
-    expect(() => loadTokenizer(dir)).toThrow(/not UTF-8/);
+    expect(() => loadTokenizer(dir)).toThrow(/not valid UTF-8/);
   });
 
   test('absent, or only in an older form', () => {

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { cacheRoot } from '../../core/cache-root.ts';
 import { type FileRecord, sha256File } from '../../io/manifest.ts';
 
 /** The versions that make a native engine; they name its folder in the cache. */
@@ -39,15 +39,6 @@ export interface NativeInstall {
   directory: string;
   addonPath: string;
   record: SetupRecord;
-}
-
-/** Root of everything llmkit keeps outside projects: LLMKIT_CACHE_DIR, else the platform's cache folder. */
-export function cacheRoot(environment: NodeJS.ProcessEnv = process.env): string {
-  if (environment['LLMKIT_CACHE_DIR']) return environment['LLMKIT_CACHE_DIR'];
-  if (process.platform === 'win32')
-    return join(environment['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local'), 'llmkit', 'cache');
-  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'llmkit');
-  return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'llmkit');
 }
 
 /** Folder of the native engine of this platform and these versions, whether or not it is there. */

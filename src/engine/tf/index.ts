@@ -1,5 +1,5 @@
 export { chooseEngine, type ChooseOptions } from './choose.ts';
-export { cacheRoot, damagedFiles, findNative, nativeDirectory, type NativeInstall, VERSIONS } from './cache.ts';
+export { damagedFiles, findNative, nativeDirectory, type NativeInstall, VERSIONS } from './cache.ts';
 export { nativeEnvironment, type NativeEnvironmentOptions } from './environment.ts';
 export { probeEngines, type EngineProbe } from './probe-engines.ts';
 export { setupNative, type SetupOptions, type SetupReport } from './setup/index.ts';

@@ -1,11 +1,12 @@
 import { accessSync, constants, mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cacheRoot } from '../../../core/cache-root.ts';
 import { LlmkitError } from '../../../core/errors.ts';
 import type { LlmkitEvent } from '../../../core/events.ts';
 import { formatBytes } from '../../../core/format.ts';
 import { withAtomicDir } from '../../../io/atomic.ts';
 import { describeFiles } from '../../../io/manifest.ts';
-import { cacheRoot, findNative, nativeDirectory, type SetupRecord, VERSIONS } from '../cache.ts';
+import { findNative, nativeDirectory, type SetupRecord, VERSIONS } from '../cache.ts';
 import { probeNative } from '../probe.ts';
 import { buildAddon } from './addon.ts';
 import type { SetupContext } from './context.ts';
