@@ -7,7 +7,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,
-    hookTimeout: 120_000,
+    hookTimeout: 300_000,
     reporters: ['default', ['json', { outputFile: 'test-results/vitest.json' }], './test/support/engine-reporter.ts'],
   },
 });
