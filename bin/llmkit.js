@@ -23,6 +23,15 @@ if (!fs.existsSync(main)) {
   process.stderr.write('error: llmkit is not built: dist/ is missing\n  hint: npm run build\n');
   process.exit(3);
 }
-import(main.href).then(function (cli) {
-  return cli.main(process.argv);
-});
+import(main.href).then(
+  function (cli) {
+    return cli.main(process.argv);
+  },
+  function (error) {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    process.stderr.write(
+      'error: a package that llmkit needs is not installed\n  ' + error.message + '\n  hint: npm ci\n',
+    );
+    process.exit(3);
+  },
+);

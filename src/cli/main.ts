@@ -12,6 +12,10 @@ import { guardStreams } from './streams.ts';
  */
 export async function main(argv: readonly string[]): Promise<void> {
   guardStreams();
+  process.on('uncaughtException', (error) => {
+    report(failureOf(error), argv);
+    process.exit(exitCodes.bug);
+  });
   const program = buildProgram(async (spec, flags, global) => {
     const { execute } = await import('./execute.ts');
     process.exitCode = await execute(spec, flags, global);
