@@ -73,24 +73,13 @@ describe('llmkit', () => {
   });
 });
 
-describe('a checkout that is not ready', () => {
-  const folder = folderOf({ 'package.json': '{"type":"module"}' });
-  const root = fileURLToPath(new URL('../../', import.meta.url));
-  const run = () => spawnSync(process.execPath, [path.join(folder, 'bin/llmkit.js'), '--help'], { encoding: 'utf8' });
-
-  it('says that it needs to be built, and that packages are missing', () => {
-    cpSync(path.join(root, 'bin'), path.join(folder, 'bin'), { recursive: true });
-    expect(run()).toMatchObject({
-      status: 3,
-      stderr: 'error: llmkit is not built: dist/ is missing\n  hint: npm run build\n',
-    });
-    for (const part of ['cli', 'core'])
-      cpSync(path.join(root, 'dist', part), path.join(folder, 'dist', part), { recursive: true });
-    const { status, stderr } = run();
-    expect(status).toBe(3);
-    expect(stderr).toMatch(
-      /^error: a package that llmkit needs is not installed\n {2}.*'commander'.*\n {2}hint: npm ci\n$/,
-    );
+describe('a checkout that is not built', () => {
+  it('says so', () => {
+    const folder = folderOf({ 'package.json': '{"type":"module"}' });
+    cpSync(fileURLToPath(new URL('../../bin', import.meta.url)), path.join(folder, 'bin'), { recursive: true });
+    const ran = spawnSync(process.execPath, [path.join(folder, 'bin/llmkit.js'), '--help'], { encoding: 'utf8' });
+    const stderr = 'error: llmkit is not built: dist/ is missing\n  hint: npm run build\n';
+    expect(ran).toMatchObject({ status: 3, stdout: '', stderr });
   });
 });
 
