@@ -1,0 +1,69 @@
+import { basename, dirname } from 'node:path';
+import type { LoadedConfig } from '../config/index.ts';
+import type { CommandContext } from '../core/events.ts';
+import { openPrepared, type Prepared } from '../data/prepared.ts';
+import type { ModelChoice } from '../infer/choose-model.ts';
+import { openModel } from '../infer/load.ts';
+import { provenance } from '../io/provenance.ts';
+import { loadTokenizer } from '../tokenizer/index.ts';
+import type { TaskResult } from './metrics.ts';
+import type { EvalRun } from './reporters/results.ts';
+import { sessionScorer } from './scorer.ts';
+import { runTask, taskNameOf } from './tasks.ts';
+
+export interface MeasureOptions {
+  config: LoadedConfig;
+  choice: ModelChoice;
+  /** What results call the model. */
+  name: string;
+  threads: number | undefined;
+  cacheDir: string | undefined;
+}
+
+/** Opens the model and runs every task of the config on it. */
+export async function measure(
+  options: MeasureOptions,
+  context: CommandContext,
+): Promise<{ results: TaskResult[]; run: Omit<EvalRun, 'gates'> }> {
+  const { config, choice, name, threads, cacheDir } = options;
+  const tokenizer = loadTokenizer(choice.tokenizerDir);
+  const model = await openModel(choice.dir, { adapter: choice.adapter, threads, cacheDir });
+  let prepared: Prepared | undefined;
+  try {
+    const world = {
+      scorer: sessionScorer(model.session, context.signal),
+      tokenizer,
+      resolvePath: (path: string) => config.resolvePath(path),
+      validation: () => (prepared ??= openPrepared(config.artifact('prepared'))).split('validation'),
+      context,
+    };
+    const results: TaskResult[] = [];
+    for (const [i, task] of config.config.eval.tasks.entries()) {
+      const begin = performance.now();
+      context.emit({ type: 'stage', stage: taskNameOf(task), status: 'begin' });
+      const result = await runTask(task, i, world);
+      results.push(result);
+      context.emit({ type: 'stage', stage: taskNameOf(task), status: 'end', ms: performance.now() - begin });
+      for (const { name: metric, value } of result.metrics)
+        context.emit({ type: 'metric', name: `${result.task}.${metric}`, value });
+    }
+    const { versions, git } = provenance(dirname(config.path));
+    const engine = `ONNX Runtime ${versions['onnxruntime-node'] ?? ''} (${model.quantized ? 'int8' : 'fp32'})`;
+    const { bosTokenId, eosTokenId, padTokenId, chatTemplate } = tokenizer;
+    const token = (id: number | undefined): [string, number] | undefined =>
+      id === undefined ? undefined : [tokenizer.idToToken(id) ?? '', id];
+    const run = {
+      model: name,
+      modelArgs: { engine, adapter: choice.adapter === undefined ? null : basename(choice.adapter) },
+      maxLength: world.scorer.maxLength,
+      tokenizer: { bos: token(bosTokenId), eos: token(eosTokenId), pad: token(padTokenId) },
+      chatTemplate,
+      llmkitVersion: versions['llmkit'] ?? '',
+      git,
+    };
+    return { results, run };
+  } finally {
+    prepared?.close();
+    model.dispose();
+  }
+}
