@@ -31,7 +31,7 @@ describe('a config file', () => {
     expect(config.prepare.packing).toBe('best_fit');
     expect(config.prepare.tokenizer).toEqual({ from: 'model' });
     expect(config.quantize.calibration).toEqual({ samples: 128, max_length: 1024, split: 'train' });
-    expect(config.eval.tasks).toEqual(['perplexity']);
+    expect(config.eval.tasks).toMatchObject([{ type: 'perplexity' }]);
   });
 
   it('reads numbers as YAML 1.2 does', () => {
