@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { displayPath, type EvalConfig, type LoadedConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
-import { readBaseline } from '../eval/baseline.ts';
+import { baselineFile, readBaseline } from '../eval/baseline.ts';
 import { checkGates, type GateCheck, verdict } from '../eval/gate.ts';
 import { measure } from '../eval/measure.ts';
 import type { TaskResult } from '../eval/metrics.ts';
@@ -116,7 +116,7 @@ function inputsOf({ dir, adapter }: ModelChoice, baseline: string | undefined): 
       : [join(adapter, 'adapter_config.json'), join(adapter, 'adapter_model.safetensors')]),
   ];
   const files = candidates.filter((path) => existsSync(path)).map(describeFile);
-  return baseline === undefined || baseline.endsWith('.json') === false ? files : [...files, describeFile(baseline)];
+  return baseline === undefined ? files : [...files, describeFile(baselineFile(baseline))];
 }
 
 function report(results: TaskResult[], checks: GateCheck[], out: string, cwd: string): CommandResult {

@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { displayPath, type LoadedConfig, type QuantizeConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
 import { formatBytes } from '../core/format.ts';
-import { chooseEngine, type EngineChoice, type TfEngine } from '../engine/tf/index.ts';
+import type { EngineChoice } from '../engine/tf/index.ts';
 import { weightFiles } from '../export/merge.ts';
 import { chooseModel, type ModelChoice } from '../infer/choose-model.ts';
 import { withAtomicDir, writeFileAtomic } from '../io/atomic.ts';
@@ -13,10 +12,13 @@ import { provenance } from '../io/provenance.ts';
 import { openCheckpoint } from '../model/checkpoint.ts';
 import { readJsonObject } from '../io/json-file.ts';
 import { linearRoles } from '../model/tensors.ts';
-import { calibrationRows } from '../quant/calibration-rows.ts';
+import { openCalibration } from '../quant/open-calibration.ts';
 import { type LayerReport, quantizeModel } from '../quant/quantize-model.ts';
 import { errorTable, type QuantizeFigures, summarize } from '../quant/report.ts';
 import { QuantizedWriter } from '../quant/write.ts';
+
+/** Inputs that share a scale with w8a16: what MatMulNBits, Q8_0 and pack-quantized all hold. */
+const DEFAULT_GROUP_SIZE = 32;
 
 export interface QuantizeOptions {
   config: LoadedConfig;
@@ -35,7 +37,7 @@ export async function run(options: QuantizeOptions, context: CommandContext): Pr
   const { config } = options;
   const settings = effectiveSettings(options);
   const { scheme, method, head } = settings;
-  const groupSize = scheme === 'w8a8' ? undefined : settings.group_size;
+  const groupSize = scheme === 'w8a8' ? undefined : (settings.group_size ?? DEFAULT_GROUP_SIZE);
   const { dir: model, tokenizerDir } = sourceModel(options, context.cwd);
   const out = options.out ?? config.artifact('quantized');
   const shown = (path: string): string => displayPath(path, context.cwd);
@@ -43,7 +45,10 @@ export async function run(options: QuantizeOptions, context: CommandContext): Pr
 
   const checkpoint = openCheckpoint(model);
   const inputs = ['config.json', ...weightFiles(model)].map((name) => describeFile(join(model, name)));
-  const calibration = method === 'rtn' ? undefined : await openCalibration(options, settings, context);
+  const calibration =
+    method === 'rtn'
+      ? undefined
+      : await openCalibration(config, settings, { engine: options.engine, threads: options.threads }, context);
   const total = checkpoint.spec.numLayers * linearRoles(checkpoint.spec).length;
   const layers: LayerReport[] = [];
   let figures: QuantizeFigures;
@@ -125,33 +130,6 @@ function sourceModel({ config, model }: QuantizeOptions, cwd: string): ModelChoi
 function effectiveSettings({ config, scheme, method }: QuantizeOptions): QuantizeConfig {
   const section = config.config.quantize;
   return { ...section, scheme: scheme ?? section.scheme, method: method ?? section.method };
-}
-
-async function openCalibration(
-  { config, engine, threads }: QuantizeOptions,
-  { calibration }: QuantizeConfig,
-  context: CommandContext,
-): Promise<{ engine: TfEngine; rows: ReturnType<typeof calibrationRows>['rows']; manifest: FileRecord }> {
-  const prepared = config.artifact('prepared');
-  if (!existsSync(join(prepared, 'manifest.json'))) {
-    throw new LlmkitError('io', 'GPTQ needs prepared data to calibrate on', {
-      where: prepared,
-      hint: `llmkit prepare -c ${displayPath(config.path, context.cwd)}, or quantize with --method rtn`,
-    });
-  }
-  const { rows, available } = calibrationRows(prepared, calibration, config.config.seed);
-  if (available < calibration.samples) {
-    const message = `only ${available} rows to calibrate on, not the ${calibration.samples} of quantize.calibration.samples`;
-    context.emit({ type: 'note', message });
-  }
-  // Hessians want full precision: the mode that rounds products to bf16 stays off.
-  const chosen = await chooseEngine({
-    engine: engine ?? 'auto',
-    bf16: false,
-    ...(threads === undefined ? {} : { threads }),
-  });
-  context.emit({ type: 'note', message: `calibrating on ${chosen.description}: ${chosen.reason}` });
-  return { engine: chosen, rows, manifest: describeFile(join(prepared, 'manifest.json')) };
 }
 
 function tell(report: LayerReport, current: number, total: number, context: CommandContext): void {

@@ -30,13 +30,19 @@ export function writeBaseline(path: string, baseline: Baseline): void {
   writeFileAtomic(path, `${JSON.stringify(baseline)}\n`);
 }
 
+/** The file that a path stands for: itself, or the baseline of an eval folder. */
+export function baselineFile(path: string): string {
+  const isFolder = existsSync(path) ? statSync(path).isDirectory() : !path.endsWith('.json');
+  return isFolder ? join(path, BASELINE) : path;
+}
+
 /**
  * Reads a baseline: the file, or the one in an eval folder.
  *
  * @throws LlmkitError `io` when there is none, `data` when it is not a baseline.
  */
 export function readBaseline(path: string): Baseline {
-  const file = existsSync(path) && statSync(path).isDirectory() ? join(path, BASELINE) : path;
+  const file = baselineFile(path);
   const hint = 'make it with llmkit eval --update-baseline, on the model to compare with';
   let text: string;
   try {

@@ -1,8 +1,7 @@
 import { appendFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { CommandContext } from '../core/events.ts';
 import { ioError, writeFileAtomic } from '../io/atomic.ts';
-import { BASELINE, makeBaseline, writeBaseline } from './baseline.ts';
+import { baselineFile, makeBaseline, writeBaseline } from './baseline.ts';
 import type { GateCheck } from './gate.ts';
 import type { TaskResult } from './metrics.ts';
 import { junitXml } from './reporters/junit.ts';
@@ -24,7 +23,7 @@ export function publish(
   context: CommandContext,
 ): void {
   if (to.baseline !== undefined) {
-    const path = to.baseline.endsWith('.json') ? to.baseline : join(to.baseline, BASELINE);
+    const path = baselineFile(to.baseline);
     writeBaseline(path, makeBaseline(model, results));
     context.emit({ type: 'artifact', kind: 'baseline', path });
   }
