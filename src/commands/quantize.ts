@@ -7,7 +7,7 @@ import type { EngineChoice } from '../engine/tf/index.ts';
 import { weightFiles } from '../export/merge.ts';
 import { chooseModel, type ModelChoice } from '../infer/choose-model.ts';
 import { withAtomicDir, writeFileAtomic } from '../io/atomic.ts';
-import { describeFile, describeFiles, type FileRecord, writeManifest } from '../io/manifest.ts';
+import { describeFile, describeFiles, writeManifest } from '../io/manifest.ts';
 import { provenance } from '../io/provenance.ts';
 import { openCheckpoint } from '../model/checkpoint.ts';
 import { readJsonObject } from '../io/json-file.ts';
