@@ -21,7 +21,10 @@ export function treeOfSets(args: readonly string[], errors: LlmkitError[]): Tree
       continue;
     }
     try {
-      const tree = nest(keys, parseValue(argument.slice(equals + 1), place), place);
+      const value = parseValue(argument.slice(equals + 1), place);
+      // What is set is set: `eval.gates={}` leaves no gate.
+      if (value.kind === 'map') value.whole = true;
+      const tree = nest(keys, value, place);
       whole = whole === undefined ? tree : merge(whole, tree);
     } catch (error) {
       if (!(error instanceof LlmkitError)) throw error;

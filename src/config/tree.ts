@@ -22,6 +22,8 @@ export interface MapTree {
   kind: 'map';
   entries: Map<string, Entry>;
   place: Place;
+  /** Takes the place of what is below it instead of merging with it. */
+  whole?: boolean;
 }
 
 export interface Entry {
@@ -40,14 +42,16 @@ export function toPlain(tree: Tree): unknown {
 
 /** `over` on top of `base`: maps merge key by key, anything else is replaced whole. `{0: x}` over a list changes item 0. */
 export function merge(base: Tree, over: Tree): Tree {
-  if (base.kind === 'list' && over.kind === 'map' && over.place.kind === 'set') return mergeItems(base, over);
-  if (base.kind !== 'map' || over.kind !== 'map') return over;
+  if (base.kind === 'list' && over.kind === 'map' && over.place.kind === 'set' && over.whole !== true)
+    return mergeItems(base, over);
+  if (base.kind !== 'map' || over.kind !== 'map' || over.whole === true) return over;
   const entries = new Map(base.entries);
   for (const [key, entry] of over.entries) {
     const below = entries.get(key);
     entries.set(key, below === undefined ? entry : { place: entry.place, value: merge(below.value, entry.value) });
   }
-  return { kind: 'map', entries, place: over.place.kind === 'set' ? base.place : over.place };
+  const place = over.place.kind === 'set' ? base.place : over.place;
+  return { kind: 'map', entries, place, ...(base.whole === true ? { whole: true } : {}) };
 }
 
 function mergeItems(base: ListTree, over: MapTree): Tree {

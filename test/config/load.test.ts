@@ -158,6 +158,13 @@ describe('--set', () => {
     expect(config.finetune.lora.r).toBe(8);
   });
 
+  it('takes the place of a whole map, {} included', () => {
+    const text = `${head}eval: { gates: { perplexity: { max: 9 } } }\nfinetune: { lora: { r: 2, lora_alpha: 3 } }\n`;
+    const { config } = load(text, ['eval.gates={}', 'finetune.lora={ lora_dropout: 0.1 }', 'finetune.lora.r=8']);
+    expect(config.eval.gates).toEqual({});
+    expect(config.finetune.lora).toMatchObject({ r: 8, lora_alpha: 32, lora_dropout: 0.1 });
+  });
+
   it('reaches into lists', () => {
     const { config } = load(`${head}prepare: { sources: [{ path: x.txt }, { path: y.txt, type: text }] }\n`, [
       'prepare.sources.1.path=z.txt',

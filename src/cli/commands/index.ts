@@ -1,6 +1,7 @@
 import type { CommandSpec } from '../spec.ts';
 import { configCheck, configPrint, configSchema } from './config.ts';
 import { doctor } from './doctor.ts';
+import { evaluate } from './eval.ts';
 import { finetune } from './finetune.ts';
 import { generate } from './generate.ts';
 import { merge } from './merge.ts';
@@ -21,5 +22,6 @@ export const specs: readonly CommandSpec[] = [
   finetune,
   merge,
   quantize,
+  evaluate,
   generate,
 ];
