@@ -8,10 +8,12 @@ import { merge } from './merge.ts';
 import { prepare } from './prepare.ts';
 import { pretrain } from './pretrain.ts';
 import { quantize } from './quantize.ts';
+import { quickstart } from './quickstart.ts';
 import { setup } from './setup.ts';
 
 /** Every command, in the order `--help` lists them: the order they are used in. */
 export const specs: readonly CommandSpec[] = [
+  quickstart,
   setup,
   doctor,
   configCheck,
