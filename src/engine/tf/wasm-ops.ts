@@ -53,7 +53,8 @@ function unsortedSegmentSum(core: typeof Core, { inputs: [data, ids, segments] }
  */
 function statelessRandomUniform(core: typeof Core, { inputs: [shape, seed] }: GraphNode): Core.Tensor {
   const [key, counter] = seed!.dataSync() as Int32Array;
-  const random = new Random(key!).fork(String(counter));
+  // A seed above 2^31 arrives as a negative int32.
+  const random = new Random(key! >>> 0).fork(String(counter));
   const sizes = Array.from(shape!.dataSync());
   const values = new Float32Array(sizes.reduce((product, size) => product * size, 1));
   for (let i = 0; i < values.length; i++) values[i] = random.float();
