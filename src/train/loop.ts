@@ -1,7 +1,7 @@
 import { LlmkitError } from '../core/errors.ts';
 import type { LlmkitEvent } from '../core/events.ts';
 import { StepPlan } from './batches.ts';
-import type { RowSource, TrainingRow } from './batches.ts';
+import type { RowSource } from './batches.ts';
 import type { CheckpointStore } from './checkpoint.ts';
 import { learningRateAt } from './schedule.ts';
 import type { ScheduleOptions } from './schedule.ts';
@@ -54,7 +54,7 @@ export function planSteps(options: LoopOptions): { plan: StepPlan; totalSteps: n
  * Trains from the trainer's step to the last one: steps, validation, checkpoints, progress. On abort the current step is
  * finished and checkpointed.
  *
- * @throws LlmkitError('interrupted') after an abort; what `Trainer.step` throws, with the last good checkpoint in the hint
+ * @throws LlmkitError('interrupted') after an abort; what `Trainer.step` throws
  */
 export async function trainLoop(options: LoopOptions): Promise<LoopResult> {
   const { trainer, train, checkpoints, emit, stage } = options;
@@ -73,6 +73,7 @@ export async function trainLoop(options: LoopOptions): Promise<LoopResult> {
   let validatedAt = -1;
   const validate = async (): Promise<void> => {
     result.validationLoss = await validationLoss(options);
+    if (options.signal.aborted) return;
     validatedAt = trainer.stepsDone;
     if (result.validationLoss === undefined) return;
     const step = trainer.stepsDone;
@@ -84,7 +85,7 @@ export async function trainLoop(options: LoopOptions): Promise<LoopResult> {
     const learningRate = learningRateAt(step, schedule);
     const microBatches = plan.rowsOf(step).map((rows) => Array.from(rows, (index) => train.row(index)));
     const taken = performance.now();
-    const outcome = takeStep(options, microBatches, learningRate);
+    const outcome = trainer.step(microBatches, learningRate);
     const stepSeconds = (performance.now() - taken) / 1000;
     result.tokens += outcome.tokens;
     result.targets += outcome.targets;
@@ -113,16 +114,12 @@ export async function trainLoop(options: LoopOptions): Promise<LoopResult> {
     if (!isLast && due(options.saveSteps, trainer.stepsDone)) await save(options);
     // A turn of the event loop, so that an interruption can arrive.
     await new Promise((resolve) => setImmediate(resolve));
-    if (options.signal.aborted && !isLast) {
-      const path = await save(options);
-      throw new LlmkitError('interrupted', `stopped after step ${trainer.stepsDone} of ${totalSteps}`, {
-        where: path,
-        hint: 'the same command with --resume goes on from here',
-      });
-    }
+    if (options.signal.aborted && !isLast) throw interrupted(options, totalSteps, await save(options));
   }
+  // Before the validation, which may take long: a run killed in it has lost no step.
+  const last = await checkpoints.save(trainer);
   if (validatedAt !== trainer.stepsDone) await validate();
-  await checkpoints.save(trainer);
+  if (options.signal.aborted && validatedAt !== trainer.stepsDone) throw interrupted(options, totalSteps, last);
   result.lastLoss = window.length > 0 ? mean(window) : undefined;
   result.firstLoss ??= result.lastLoss;
   result.seconds = (performance.now() - started) / 1000;
@@ -136,29 +133,26 @@ function mean(window: readonly { loss: number; targets: number }[]): number {
   return window.reduce((sum, step) => sum + step.loss * step.targets, 0) / targets;
 }
 
+function interrupted({ trainer }: LoopOptions, totalSteps: number, path: string): LlmkitError {
+  return new LlmkitError('interrupted', `stopped after step ${trainer.stepsDone} of ${totalSteps}`, {
+    where: path,
+    hint: 'the same command with --resume goes on from here',
+  });
+}
+
 async function save({ checkpoints, trainer, emit }: LoopOptions): Promise<string> {
   const path = await checkpoints.save(trainer);
   emit({ type: 'artifact', kind: 'checkpoint', path });
   return path;
 }
 
-function takeStep({ trainer, checkpoints }: LoopOptions, rows: TrainingRow[][], learningRate: number) {
-  try {
-    return trainer.step(rows, learningRate);
-  } catch (error) {
-    const last = checkpoints.steps().at(-1);
-    if (!(error instanceof LlmkitError) || last === undefined) throw error;
-    const hint = `${error.hint ?? ''} (the last good checkpoint is of step ${last}: ${checkpoints.folder})`.trim();
-    throw new LlmkitError(error.kind, error.message, { hint, cause: error });
-  }
-}
-
-/** Mean loss over every target of the validation split, in nats; undefined without one. */
+/** Mean loss over every target of the validation split, in nats; undefined without one, or when aborted on the way. */
 async function validationLoss({ validation, trainer, batch, signal }: LoopOptions): Promise<number | undefined> {
   if (!validation || validation.numRows === 0) return undefined;
   let lossSum = 0;
   let targets = 0;
-  for (let start = 0; start < validation.numRows && !signal.aborted; start += batch) {
+  for (let start = 0; start < validation.numRows; start += batch) {
+    if (signal.aborted) return undefined;
     const count = Math.min(batch, validation.numRows - start);
     const rows = Array.from({ length: count }, (_, i) => validation.row(start + i));
     const part = trainer.evaluate(rows);

@@ -117,7 +117,7 @@ export class Trainer {
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
       disposeAll(updated);
       throw new LlmkitError('data', `training diverged at step ${t}: loss ${loss}, gradient norm ${gradNorm}`, {
-        hint: `lower learning_rate (it was ${learningRate.toPrecision(3)}) and start again, or --resume from the last checkpoint with a lower one`,
+        hint: `lower learning_rate (it was ${learningRate.toPrecision(3)} at this step) and start again; a resumed run would diverge again`,
       });
     }
     disposeAll(this.#state);
