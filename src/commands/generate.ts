@@ -17,6 +17,8 @@ export interface GenerateCommandOptions extends Omit<ModelFlags, 'cwd'> {
   raw?: boolean;
   maxNewTokens?: number;
   temperature?: number;
+  topK?: number;
+  topP?: number;
   seed?: number;
   threads?: number | undefined;
   /** Where ONNX models are kept. */
@@ -92,8 +94,8 @@ function sampling(
   return {
     maxNewTokens: options.maxNewTokens ?? settings.max_new_tokens,
     temperature: options.temperature ?? settings.temperature,
-    topK: settings.top_k,
-    topP: settings.top_p,
+    topK: options.topK ?? settings.top_k,
+    topP: options.topP ?? settings.top_p,
     repetitionPenalty: settings.repetition_penalty,
     stop: settings.stop,
     seed: options.seed ?? settings.seed ?? 0,

@@ -11,6 +11,14 @@ export const generate: CommandSpec = {
     { flags: '--adapter <folder>', description: 'a PEFT adapter over the model' },
     { flags: '--max-new-tokens <n>', description: 'in place of generate.max_new_tokens', type: 'int', min: 1 },
     { flags: '--temperature <t>', description: '0 always takes the likeliest token', type: 'number', min: 0 },
+    { flags: '--top-k <n>', description: 'sample among this many likeliest tokens; 0 is all', type: 'int', min: 0 },
+    {
+      flags: '--top-p <p>',
+      description: 'sample among the likeliest tokens of this probability together',
+      type: 'number',
+      min: 0,
+      max: 1,
+    },
     { flags: '--seed <n>', description: 'in place of generate.seed', type: 'int', min: 0 },
   ],
   examples: [

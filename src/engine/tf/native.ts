@@ -99,8 +99,8 @@ export class NativeEngine implements TfEngine {
     this.tensorflowVersion = this.#binding.TF_Version;
     this.usesGpu = this.#binding.isUsingGpuDevice();
     this.bf16Products = this.#roundsToBf16();
-    const mode = this.bf16Products ? 'bf16 products' : 'fp32';
-    this.description = `TensorFlow ${this.tensorflowVersion} (native, ${this.usesGpu ? 'gpu' : 'cpu'}, ${mode})`;
+    const mode = this.bf16Products ? ', bf16 products of f32' : '';
+    this.description = `TensorFlow ${this.tensorflowVersion} (native, ${this.usesGpu ? 'gpu' : 'cpu'}${mode})`;
   }
 
   load(graph: TfGraph): TfProgram {

@@ -17,7 +17,7 @@ export type EngineChoice = 'auto' | 'native' | 'wasm';
  */
 export interface TfEngine {
   readonly kind: 'native' | 'wasm';
-  /** For a person: what runs, in which mode, e.g. `TensorFlow 2.21.0 (native, cpu, fp32)`. */
+  /** For a person: what runs, in which mode, e.g. `TensorFlow 2.21.0 (native, cpu)`. */
   readonly description: string;
   /** Why this engine and, when it is not the native one, why not that. */
   readonly reason: string;

@@ -90,7 +90,7 @@ export class WasmEngine implements TfEngine {
   private constructor(tfjs: Tfjs, reason: string) {
     this.#tfjs = tfjs;
     this.reason = reason;
-    this.description = `TensorFlow.js ${tfjs.core.version_core} (wasm, fp32)`;
+    this.description = `TensorFlow.js ${tfjs.core.version_core} (wasm)`;
   }
 
   /** Starts the backend. `reason` says why this engine was chosen. Throws `environment` when WebAssembly cannot. */
