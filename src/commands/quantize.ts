@@ -9,6 +9,7 @@ import { chooseModel, type ModelChoice } from '../infer/choose-model.ts';
 import { withAtomicDir, writeFileAtomic } from '../io/atomic.ts';
 import { describeFile, describeFiles, writeManifest } from '../io/manifest.ts';
 import { provenance } from '../io/provenance.ts';
+import { checkReplaceable } from '../io/replaceable.ts';
 import { openCheckpoint } from '../model/checkpoint.ts';
 import { readJsonObject } from '../io/json-file.ts';
 import { linearRoles } from '../model/tensors.ts';
@@ -41,6 +42,7 @@ export async function run(options: QuantizeOptions, context: CommandContext): Pr
   const { dir: model, tokenizerDir } = sourceModel(options, context.cwd);
   const out = options.out ?? config.artifact('quantized');
   const shown = (path: string): string => displayPath(path, context.cwd);
+  checkReplaceable(out, [model, tokenizerDir]);
   context.emit({ type: 'start', command: 'quantize', message: `quantizing ${shown(model)} to ${scheme} by ${method}` });
 
   const checkpoint = openCheckpoint(model);

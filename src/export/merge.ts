@@ -1,12 +1,12 @@
 import { GENERATION_CONFIG } from '../model/generation-config.ts';
-import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { LlmkitError } from '../core/errors.ts';
 import type { Json } from '../core/events.ts';
 import { bf16ToF32, f16ToF32 } from '../core/half.ts';
 import { withAtomicDir, writeFileAtomic } from '../io/atomic.ts';
-import { MANIFEST } from '../io/manifest.ts';
+import { checkReplaceable } from '../io/replaceable.ts';
 import { openSafetensors, type SafetensorsDType, type TensorToWrite, writeSafetensors } from '../io/safetensors.ts';
 import { type Adapter, readAdapter } from '../model/adapter.ts';
 import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
@@ -73,7 +73,7 @@ export interface MergeReport {
  *   whatever `verify` throws
  */
 export async function mergeAdapter(options: MergeOptions): Promise<MergeReport> {
-  checkOutput(options);
+  checkReplaceable(options.out, [options.base, options.adapter]);
   const checkpoint = openCheckpoint(options.base);
   try {
     const adapter = readAdapter(options.adapter, checkpoint.spec);
@@ -204,24 +204,4 @@ function copyConfigs(options: MergeOptions, dir: string): void {
 
 function writeJson(path: string, value: object): void {
   writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
-}
-
-/** The folder `out` is replaced whole: it must not hold an input, or anything but an earlier checkpoint. */
-function checkOutput({ base, adapter, out }: MergeOptions): void {
-  if (!existsSync(out)) return;
-  const final = realpathSync(out);
-  for (const input of [base, adapter]) {
-    if (!existsSync(input) || !`${realpathSync(input)}${sep}`.startsWith(`${final}${sep}`)) continue;
-    throw new LlmkitError('usage', 'the merged checkpoint would replace its own input', {
-      where: out,
-      expected: `a folder that does not hold ${input}`,
-    });
-  }
-  const entries = readdirSync(final);
-  if (entries.length === 0 || [SINGLE, INDEX, MANIFEST].some((name) => entries.includes(name))) return;
-  throw new LlmkitError('usage', 'the folder for the merged checkpoint holds something else, which would be lost', {
-    where: out,
-    got: entries.slice(0, 5).join(', '),
-    hint: 'name a new folder, or remove this one',
-  });
 }
