@@ -57,11 +57,14 @@ export function parseGrammar(text, language) {
   return { language, slots, intents };
 }
 
-/** Reads the text form that the head of corpus/source/bank.en.txt explains: {language, slots, topics: {title, sentences}[]}. */
+/** Reads the text form that the head of corpus/source/bank.en.txt explains: {language, slots, topics: {title, tag, sentences}[]}. */
 export function parseTopics(text, language) {
   const asGrammar = text.replace(/^# .*$/gm, '').replace(/^- /gm, '? ');
   const { slots, intents } = parseGrammar(asGrammar, language);
-  const topics = [...intents].map(([title, { patterns }]) => ({ title, sentences: patterns }));
+  const topics = [...intents].map(([head, { patterns }]) => {
+    const [title, tag = title.replaceAll(' ', '_')] = head.split(' = ');
+    return { title, tag, sentences: patterns };
+  });
   return { language, slots, topics };
 }
 
