@@ -61,4 +61,12 @@ describe('a run that goes wrong', { timeout: TIMEOUT_MS }, () => {
     expect(work.sha256('out', 'adapter', 'adapter_model.safetensors')).toBe(adapter);
     expect(existsSync(work.path('out', 'merged'))).toBe(false);
   });
+
+  it('exits with 1 when a gate fails, says which, and writes the figures all the same', async () => {
+    const { code, stdout } = await work.run('eval', '--model', 'base', '--set', 'eval.gates={perplexity: {max: 1.5}}');
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/FAIL: 1 of 1 gate checks: perplexity \d+\S* is not at most 1\.5/);
+    const junit = readFileSync(work.path('out', 'eval', 'base', 'junit.xml'), 'utf8');
+    expect(junit).toMatch(/failures="1"/);
+  });
 });

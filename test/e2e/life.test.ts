@@ -4,6 +4,8 @@ import { readManifest } from '../../src/io/manifest.ts';
 import { engines } from '../support/engines.ts';
 import { TIMEOUT_MS, Workspace } from './workspace.ts';
 
+type Results = { [task: string]: { [metric: string]: number } };
+
 describe.each(engines)('the whole life on the %s engine', { timeout: TIMEOUT_MS }, (engine) => {
   let work: Workspace;
   beforeAll(() => {
@@ -22,6 +24,12 @@ describe.each(engines)('the whole life on the %s engine', { timeout: TIMEOUT_MS 
     const quantized = await work.result('quantize', '--engine', engine);
     expect(quantized['quantized_bytes']).toBeLessThan(quantized['source_bytes'] as number);
     for (const model of ['merged', 'quantized']) {
+      const { results } = (await work.result('eval', '--model', model)) as { results: Results };
+      expect(results['perplexity']!['perplexity']).toBeGreaterThan(1);
+      // Perplexity of an even guess over the vocabulary; both models know more than that.
+      expect(results['perplexity']!['perplexity']).toBeLessThan(400);
+      expect(results['intents']!['acc']).toBeGreaterThanOrEqual(0);
+      expect(existsSync(work.path('out', 'eval', model, 'junit.xml'))).toBe(true);
       const generated = await work.result('generate', '--model', model);
       expect((generated['ids'] as number[]).length).toBeGreaterThan(0);
     }
