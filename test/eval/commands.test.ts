@@ -142,9 +142,12 @@ describe('quantize', () => {
 
   it('refuses to quantize what is quantized', async () => {
     expect(isQuantized(join(dir, 'out/quantized'))).toBe(true);
-    await expect(quantize({ config: config(), model: 'quantized', method: 'rtn' }, context)).rejects.toMatchObject({
+    const flags = { config: config(), model: 'quantized', method: 'rtn' } as const;
+    await expect(quantize({ ...flags, out: join(dir, 'twice') }, context)).rejects.toMatchObject({
       where: expect.stringMatching(/quantization_config/),
     });
+    await expect(quantize(flags, context)).rejects.toThrow(/would replace its own input/);
+    expect(isQuantized(join(dir, 'out/quantized'))).toBe(true);
   });
 });
 
