@@ -1,4 +1,4 @@
-import { freemem } from 'node:os';
+import { availableMemory } from '../core/memory.ts';
 import type { DecoderSpec } from '../model/spec.ts';
 import { bucket } from './batches.ts';
 
@@ -22,7 +22,7 @@ export function chooseMemory(
   spec: DecoderSpec,
   rows: number,
   maxLength: number,
-  availableBytes: number = freemem(),
+  availableBytes: number = availableMemory(),
 ): 'none' | 'layer' {
   if (setting !== 'auto') return setting;
   return activationBytes(spec, rows, maxLength) > availableBytes / 2 ? 'layer' : 'none';

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type CpuFeatures, cpuFeatures, hasInt8DotProduct, multipliesBf16 } from '../../core/cpu.ts';
 import { formatBytes } from '../../core/format.ts';
+import { availableMemory, memoryLimit } from '../../core/memory.ts';
 import { ioError } from '../../io/atomic.ts';
 import type { Check } from './check.ts';
 
@@ -55,7 +55,7 @@ export function checkCpu(cpu: CpuFeatures = cpuFeatures()): Check {
 }
 
 /** Memory that this process may use: the machine's, or the container's limit where there is one. */
-export function checkMemory(total = memoryLimit(), free = Math.min(freeMemory(), total)): Check {
+export function checkMemory(total = memoryLimit(), free = availableMemory()): Check {
   const detail = `${formatBytes(total)}, ${formatBytes(free)} available`;
   if (total < LEAST.memoryBytes)
     return {
@@ -97,15 +97,4 @@ export function checkFolder(name: string, folder: string, unwritable: 'warning' 
   const detail = `${folder}: writable, ${formatBytes(free)} free`;
   if (free < LEAST.diskBytes) return { name, status: 'warning', detail, hint: 'free some space, or use another disk' };
   return { name, status: 'ok', detail };
-}
-
-function memoryLimit(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 && limit < totalmem() ? limit : totalmem();
-}
-
-/** Without a limit Linux's MemAvailable, which counts caches that can be dropped. */
-function freeMemory(): number {
-  const available = (process as { availableMemory?: () => number }).availableMemory?.();
-  return available ?? freemem();
 }
