@@ -7,13 +7,13 @@ import { withAtomicDir } from '../io/atomic.ts';
 import { describeFile, describeFiles, writeManifest } from '../io/manifest.ts';
 import { writeAdapter } from '../model/adapter.ts';
 import { writeGenerationConfig } from '../model/generation-config.ts';
-import { openCheckpoint } from '../model/checkpoint.ts';
+import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
 import { type LoraFactors, type LoraSettings, loraScale, resolveTargetModules, targetNames } from '../model/lora.ts';
 import { copyTokenizer } from '../tokenizer/index.ts';
 import { initLora } from '../train/weights.ts';
 import { runTraining, type TrainingRunResult } from '../train/run.ts';
 import { describeRun, fingerprintOf, openTrainingData, runOptions, trainingTable } from './training.ts';
-import type { TrainingCommandOptions } from './training.ts';
+import type { TrainingCommandOptions, TrainingData } from './training.ts';
 
 export interface FinetuneOptions extends TrainingCommandOptions {
   /** The only method so far; the flag says so out loud. */
@@ -23,59 +23,73 @@ export interface FinetuneOptions extends TrainingCommandOptions {
 /** `finetune --lora`: trains low-rank adapters over the frozen base and writes them as PEFT does. */
 export async function run(options: FinetuneOptions, context: CommandContext): Promise<CommandResult> {
   const { config } = options;
-  const section = config.config.finetune;
   const base = config.baseModel();
-  const out = config.artifact('adapter');
-  const shown = (path: string): string => displayPath(path, context.cwd);
-  context.emit({ type: 'start', command: 'finetune', message: `training a LoRA adapter for ${shown(base)}` });
+  const message = `training a LoRA adapter for ${displayPath(base, context.cwd)}`;
+  context.emit({ type: 'start', command: 'finetune', message });
   const checkpoint = openCheckpoint(base);
   try {
-    const { spec } = checkpoint;
-    for (const message of checkpoint.notes) context.emit({ type: 'note', message });
-    const data = openTrainingData(config, spec.vocabSize);
-    const lora = loraSettings(section.lora, targetNames(spec, section.lora.target_modules));
-    const targets = new Set(resolveTargetModules(spec, section.lora.target_modules).map(({ module }) => module));
-    const baseFiles = ['config.json', ...weightFiles(base)].map((name) => describeFile(join(base, name)));
-    const result = await runTraining(
-      {
-        stage: 'finetune',
-        config: section,
-        spec,
-        source: checkpoint.weights,
-        lora: {
-          r: lora.r,
-          scaling: loraScale(lora),
-          dropout: lora.dropout,
-          targets: (module) => targets.has(module),
-        },
-        initial: (weights) => initLora(weights, section.seed),
-        train: data.train,
-        validation: data.validation,
-        ...runOptions(options),
-        checkpointFolder: config.artifact('checkpoints', 'finetune'),
-        fingerprint: fingerprintOf(section, data, { base: baseFiles.map(({ sha256 }) => sha256).join(' ') }),
-      },
-      context,
-    );
-    await withAtomicDir(out, async (folder) => {
-      writeAdapter(folder, { spec, lora, factors: factorsOf(result.trained), baseModel: base });
-      copyTokenizer(data.tokenizerFolder, folder);
-      writeGenerationConfig(folder, spec, { base, stopTokenIds: data.stopTokenIds });
-      writeManifest(folder, {
-        command: 'finetune',
-        config: section as unknown as Json,
-        configHash: config.hash,
-        inputs: [...baseFiles, data.manifest],
-        outputs: await describeFiles(folder),
-        seed: section.seed,
-        ...describeRun(result),
-      });
-    });
-    data.close();
-    return report(result, config, out, context);
+    for (const note of checkpoint.notes) context.emit({ type: 'note', message: note });
+    const data = openTrainingData(config, checkpoint.spec.vocabSize);
+    try {
+      return await train(checkpoint, data, options, context);
+    } finally {
+      data.close();
+    }
   } finally {
     checkpoint.close();
   }
+}
+
+async function train(
+  checkpoint: Checkpoint,
+  data: TrainingData,
+  options: FinetuneOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { config } = options;
+  const { spec } = checkpoint;
+  const section = config.config.finetune;
+  const base = config.baseModel();
+  const out = config.artifact('adapter');
+  const lora = loraSettings(section.lora, targetNames(spec, section.lora.target_modules));
+  const targets = new Set(resolveTargetModules(spec, section.lora.target_modules).map(({ module }) => module));
+  const baseFiles = ['config.json', ...weightFiles(base)].map((name) => describeFile(join(base, name)));
+  const result = await runTraining(
+    {
+      stage: 'finetune',
+      config: section,
+      spec,
+      source: checkpoint.weights,
+      lora: {
+        r: lora.r,
+        scaling: loraScale(lora),
+        dropout: lora.dropout,
+        targets: (module) => targets.has(module),
+      },
+      initial: (weights) => initLora(weights, section.seed),
+      train: data.train,
+      validation: data.validation,
+      ...runOptions(options),
+      checkpointFolder: config.artifact('checkpoints', 'finetune'),
+      fingerprint: fingerprintOf(section, data, { base: baseFiles.map(({ sha256 }) => sha256).join(' ') }),
+    },
+    context,
+  );
+  await withAtomicDir(out, async (folder) => {
+    writeAdapter(folder, { spec, lora, factors: factorsOf(result.trained), baseModel: base });
+    copyTokenizer(data.tokenizerFolder, folder);
+    writeGenerationConfig(folder, spec, { base, stopTokenIds: data.stopTokenIds });
+    writeManifest(folder, {
+      command: 'finetune',
+      config: section as unknown as Json,
+      configHash: config.hash,
+      inputs: [...baseFiles, data.manifest],
+      outputs: await describeFiles(folder),
+      seed: section.seed,
+      ...describeRun(result),
+    });
+  });
+  return report(result, config, out, context);
 }
 
 function loraSettings(config: LoadedConfig['config']['finetune']['lora'], targetModules: string[]): LoraSettings {

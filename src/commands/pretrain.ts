@@ -10,19 +10,32 @@ import { writeCheckpoint } from '../model/write-checkpoint.ts';
 import { copyTokenizer, loadTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import { runTraining } from '../train/run.ts';
 import { describeRun, fingerprintOf, openTrainingData, runOptions, trainingTable } from './training.ts';
-import type { TrainingCommandOptions } from './training.ts';
+import type { TrainingCommandOptions, TrainingData } from './training.ts';
 
 /** `pretrain`: a Llama of the config's sizes from random weights, written as a checkpoint that transformers opens. */
 export async function run(options: TrainingCommandOptions, context: CommandContext): Promise<CommandResult> {
   const { config } = options;
-  const section = config.config.pretrain;
-  const out = config.artifact('pretrained');
   context.emit({
     type: 'start',
     command: 'pretrain',
     message: `training a model from scratch on ${displayPath(config.artifact('prepared'), context.cwd)}`,
   });
   const data = openTrainingData(config, undefined);
+  try {
+    return await train(data, options, context);
+  } finally {
+    data.close();
+  }
+}
+
+async function train(
+  data: TrainingData,
+  options: TrainingCommandOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { config } = options;
+  const section = config.config.pretrain;
+  const out = config.artifact('pretrained');
   const tokenizer = loadTokenizer(data.tokenizerFolder);
   const spec = specOf(config, tokenizer);
   const source = initWeights(spec, section.seed, { initializerRange: section.initializer_range });
@@ -56,7 +69,6 @@ export async function run(options: TrainingCommandOptions, context: CommandConte
       ...describeRun(result),
     });
   });
-  data.close();
   context.emit({ type: 'artifact', kind: 'pretrained', path: out });
   const { trained: _values, ...figures } = result;
   return {

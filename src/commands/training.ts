@@ -48,8 +48,6 @@ export function openTrainingData(config: LoadedConfig, vocabSize: number | undef
     });
   }
   const prepared = openPrepared(folder);
-  const train = prepared.split('train');
-  const validation = prepared.splits.includes('validation') ? prepared.split('validation') : undefined;
   if (vocabSize !== undefined && prepared.vocabSize > vocabSize) {
     throw new LlmkitError('data', 'the prepared data was tokenized with another vocabulary than the base model has', {
       where: prepared.tokenizerDir,
@@ -59,8 +57,8 @@ export function openTrainingData(config: LoadedConfig, vocabSize: number | undef
     });
   }
   return {
-    train,
-    validation,
+    train: prepared.split('train'),
+    validation: prepared.splits.includes('validation') ? prepared.split('validation') : undefined,
     tokenizerFolder: prepared.tokenizerDir,
     stopTokenIds: prepared.stopTokenIds,
     close: () => prepared.close(),

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LlmkitError } from '../core/errors.ts';
 import { withAtomicDir, writeFileAtomic } from '../io/atomic.ts';
+import { readJsonObject } from '../io/json-file.ts';
 import { openSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import type { Trainer } from './trainer.ts';
 
@@ -32,9 +33,7 @@ export class CheckpointStore {
 
   /** Steps that have a checkpoint, in order. */
   steps(): number[] {
-    if (!existsSync(this.folder)) return [];
-    const names = readdirSync(this.folder).flatMap((name) => /^step-(\d{8})$/.exec(name)?.[1] ?? []);
-    return names.map(Number).sort((a, b) => a - b);
+    return stepsIn(this.folder);
   }
 
   /**
@@ -67,13 +66,14 @@ export class CheckpointStore {
    * Puts the newest checkpoint into the trainer.
    *
    * @returns its step, or undefined when there is none
-   * @throws LlmkitError('config') when it was made by another config, other data or another base, saying which
+   * @throws LlmkitError('config') when it was made by another config, other data or another base, saying which;
+   *   LlmkitError('data') when it is damaged
    */
   resume(trainer: Trainer): number | undefined {
     const step = this.steps().at(-1);
     if (step === undefined) return undefined;
     const folder = this.#path(step);
-    const state = JSON.parse(readFileSync(join(folder, STATE), 'utf8')) as CheckpointState;
+    const state = readState(folder);
     for (const [what, value] of Object.entries(this.#fingerprint)) {
       const was = state.fingerprint[what];
       if (was === value) continue;
@@ -102,6 +102,32 @@ export class CheckpointStore {
   }
 
   #path(step: number): string {
-    return join(this.folder, `step-${String(step).padStart(8, '0')}`);
+    return pathOf(this.folder, step);
   }
+}
+
+/** What the newest checkpoint of a folder was made with; undefined when there is none. */
+export function recordedFingerprint(folder: string): Fingerprint | undefined {
+  const step = stepsIn(folder).at(-1);
+  return step === undefined ? undefined : readState(pathOf(folder, step)).fingerprint;
+}
+
+function stepsIn(folder: string): number[] {
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder).flatMap((name) => /^step-(\d{8})$/.exec(name)?.[1] ?? []);
+  return names.map(Number).sort((a, b) => a - b);
+}
+
+const pathOf = (folder: string, step: number): string => join(folder, `step-${String(step).padStart(8, '0')}`);
+
+function readState(folder: string): CheckpointState {
+  const path = join(folder, STATE);
+  const state = readJsonObject(path) as Partial<CheckpointState>;
+  const { format, step, fingerprint } = state;
+  if (format === 1 && Number.isSafeInteger(step) && typeof fingerprint === 'object') return state as CheckpointState;
+  throw new LlmkitError('data', 'this is no checkpoint of a training run', {
+    where: path,
+    expected: 'format 1, a step and a fingerprint',
+    hint: 'remove this folder to resume from the checkpoint before it, or start again without --resume',
+  });
 }

@@ -6,11 +6,11 @@ import { formatBytes } from '../core/format.ts';
 import type { LoraOptions } from '../decoder/training-weights.ts';
 import type { DecoderGraph } from '../decoder/training.ts';
 import { chooseEngine } from '../engine/tf/index.ts';
-import type { EngineChoice } from '../engine/tf/index.ts';
+import type { EngineChoice, TfEngine } from '../engine/tf/index.ts';
 import type { WeightSource } from '../io/safetensors.ts';
 import type { DecoderSpec } from '../model/spec.ts';
 import type { RowSource } from './batches.ts';
-import { CheckpointStore } from './checkpoint.ts';
+import { CheckpointStore, recordedFingerprint } from './checkpoint.ts';
 import type { Fingerprint } from './checkpoint.ts';
 import { planSteps, trainLoop } from './loop.ts';
 import type { LoopOptions, LoopResult } from './loop.ts';
@@ -47,19 +47,35 @@ export interface TrainingRunResult extends LoopResult {
 
 /** A training run from end to end on the best engine at hand: what pretrain and finetune have in common. */
 export async function runTraining(options: TrainingRunOptions, context: CommandContext): Promise<TrainingRunResult> {
-  const { config, spec, stage } = options;
   checkLengths(options);
-  const precision = choosePrecision(config.precision, options.engine);
+  const precision = choosePrecision(options.config.precision, options.engine);
   const engine = await chooseEngine({
     engine: options.engine,
     bf16: precision === 'bf16',
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   });
+  try {
+    return await trainOn(engine, precision, options, context);
+  } finally {
+    engine.dispose();
+  }
+}
+
+async function trainOn(
+  engine: TfEngine,
+  precision: 'fp32' | 'bf16',
+  options: TrainingRunOptions,
+  context: CommandContext,
+): Promise<TrainingRunResult> {
+  const { config, spec, stage } = options;
   const effective = engine.kind === 'native' ? precision : 'fp32';
   if (precision === 'bf16' && effective === 'fp32' && config.precision === 'bf16') throw noBf16(engine.description);
   const matrixDType = effective === 'bf16' ? 'bf16' : 'f32';
   const batch = config.per_device_train_batch_size;
-  const memory = chooseMemory(config.memory, spec, batch, options.train.maxLength);
+  // Recomputed sums round differently: a resumed run keeps to what it began with, whatever memory is free now.
+  const before = options.resume ? recordedFingerprint(options.checkpointFolder)?.['memory'] : undefined;
+  const setting = config.memory === 'auto' && (before === 'none' || before === 'layer') ? before : config.memory;
+  const memory = chooseMemory(setting, spec, batch, options.train.maxLength);
   context.emit({ type: 'note', message: `engine: ${engine.description}; ${engine.reason}` });
   const activations = formatBytes(activationBytes(spec, batch, options.train.maxLength));
   const kept =
@@ -88,7 +104,7 @@ export async function runTraining(options: TrainingRunOptions, context: CommandC
     seed: config.seed,
   });
   try {
-    const fingerprint = { ...options.fingerprint, engine: engine.kind, precision: effective };
+    const fingerprint = { ...options.fingerprint, engine: engine.kind, precision: effective, memory };
     const loop = loopOptions(options, trainer, fingerprint, context);
     begin(loop, options.resume, stage, context);
     const result = await trainLoop(loop);
@@ -105,7 +121,6 @@ export async function runTraining(options: TrainingRunOptions, context: CommandC
     };
   } finally {
     trainer.dispose();
-    engine.dispose();
   }
 }
 

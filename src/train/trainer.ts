@@ -48,7 +48,7 @@ type Tensors = Record<string, TfTensor>;
 /** The numbers of a run, held by the engine: frozen weights, trained weights, their moments; and the graphs that move them. */
 export class Trainer {
   readonly trained: TrainedWeight[];
-  readonly #options: TrainerOptions;
+  readonly #options: Omit<TrainerOptions, 'initial' | 'source'>;
   readonly #programs: ProgramCache;
   readonly #optimizer: TfProgram;
   readonly #frozen: Tensors;
@@ -57,16 +57,18 @@ export class Trainer {
   #stepsDone = 0;
 
   constructor(options: TrainerOptions) {
-    this.#options = options;
-    const { engine, accumulation } = options;
-    const programOptions: ProgramOptions = { ...options, accumulate: accumulation > 1 };
+    // The first values go out of reach: a model trained whole would be held twice.
+    const { initial, source, ...kept } = options;
+    this.#options = kept;
+    const { engine, accumulation } = kept;
+    const programOptions: ProgramOptions = { ...kept, accumulate: accumulation > 1 };
     const weights = weightsOf(programOptions);
     this.trained = weights.filter((weight) => weight.trained).map(({ name, shape }) => ({ name, shape }));
     this.#programs = new ProgramCache(engine, programOptions);
     this.#optimizer = engine.load(lowerToTensorFlow(buildAdamW(this.trained, options.adamw), engine.kind));
-    this.#frozen = loadFrozen(engine, weights, options.source);
+    this.#frozen = loadFrozen(engine, weights, source);
     for (const weight of this.trained) {
-      this.#put(weight.name, weight, options.initial.get(weight.name));
+      this.#put(weight.name, weight, initial.get(weight.name));
       this.#put(FIRST_MOMENT + weight.name, weight, undefined);
       this.#put(SECOND_MOMENT + weight.name, weight, undefined);
     }
