@@ -74,7 +74,7 @@ quantize:
       'finetune.lora.r has a wrong value | at a.yaml:5:8 finetune.lora.r | expected more than 0 | got 0',
       'unknown key lora_alhpa | at a.yaml:6:5 finetune.lora.lora_alhpa | hint did you mean lora_alpha?',
       'finetune.learning_rate has a wrong value | at a.yaml:7:18 finetune.learning_rate | expected a number | got "fast"',
-      'finetune.lr_scheduler_type has a wrong value | at a.yaml:8:22 finetune.lr_scheduler_type | expected cosine | linear | constant | got "cosinus"',
+      'finetune.lr_scheduler_type has a wrong value | at a.yaml:8:22 finetune.lr_scheduler_type | expected cosine | linear | constant_with_warmup | constant | got "cosinus"',
       'unknown key generat | at a.yaml:9:1 generat | hint did you mean generate?',
     ]);
     expect(found[5]).toBe(
@@ -107,6 +107,9 @@ quantize:
   });
 
   it('hold rules between keys', () => {
+    expect(errors(`${head}finetune: { lr_scheduler_type: constant, warmup_steps: 5 }\n`)).toEqual([
+      'the constant schedule has no warmup | at a.yaml:3:32 finetune.lr_scheduler_type | expected constant_with_warmup, or no warmup_steps | got constant and warmup_steps 5',
+    ]);
     expect(errors(`${head}finetune: { warmup_ratio: 0.1, warmup_steps: 5 }\n`)).toEqual([
       'warmup_steps and warmup_ratio are both given | at a.yaml:3:46 finetune.warmup_steps | expected one of them | got warmup_ratio 0.1 and warmup_steps 5',
     ]);

@@ -48,7 +48,8 @@ describe('the order of the data', () => {
 describe('learning rates', () => {
   // transformers 5.18: get_scheduler(name, AdamW(lr=1.0), num_warmup_steps=2, num_training_steps=10), step by step.
   it.each([
-    ['constant', [0, 0.5, 1, 1, 1, 1]],
+    ['constant', [1, 1, 1, 1, 1, 1]],
+    ['constant_with_warmup', [0, 0.5, 1, 1, 1, 1]],
     ['linear', [0, 0.5, 1, 0.875, 0.75, 0.625]],
     ['cosine', [0, 0.5, 1, 0.9619397662556434, 0.8535533905932737, 0.6913417161825449]],
   ] as const)('%s is that of transformers', (type, expected) => {

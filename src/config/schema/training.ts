@@ -16,9 +16,9 @@ export function trainingShape(defaults: TrainingDefaults) {
     per_device_train_batch_size: positiveInt.default(4).describe('Rows in one forward and backward pass.'),
     gradient_accumulation_steps: positiveInt.default(1).describe('Passes in one optimizer step.'),
     lr_scheduler_type: z
-      .enum(['cosine', 'linear', 'constant'])
+      .enum(['cosine', 'linear', 'constant_with_warmup', 'constant'])
       .default('cosine')
-      .describe('How the rate falls after warmup.'),
+      .describe('How the rate falls after warmup; constant has none of either, as in transformers.'),
     warmup_ratio: z
       .number()
       .min(0)
@@ -58,12 +58,23 @@ export function trainingShape(defaults: TrainingDefaults) {
 }
 
 interface Warmup {
+  lr_scheduler_type?: string;
   warmup_ratio?: number | undefined;
   warmup_steps?: number | undefined;
 }
 
-/** Rule: one of warmup_ratio and warmup_steps. */
+/** Rule: one of warmup_ratio and warmup_steps, and none where the schedule would ignore it. */
 export function oneWarmup(value: Warmup, context: z.core.$RefinementCtx<Warmup>): void {
+  const given = (['warmup_ratio', 'warmup_steps'] as const).find((key) => (value[key] ?? 0) > 0);
+  if (value.lr_scheduler_type === 'constant' && given !== undefined) {
+    context.addIssue({
+      code: 'custom',
+      input: value,
+      path: ['lr_scheduler_type'],
+      message: 'the constant schedule has no warmup',
+      params: { expected: `constant_with_warmup, or no ${given}`, got: `constant and ${given} ${value[given]}` },
+    });
+  }
   if (value.warmup_ratio === undefined || value.warmup_steps === undefined) return;
   context.addIssue({
     code: 'custom',
