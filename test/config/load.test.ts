@@ -119,6 +119,9 @@ quantize:
     expect(errors(`${head}prepare: { sources: [{ path: x, type: alpaca, columns: { prompt: q } }] }\n`)).toEqual([
       'columns do not fit type alpaca | at a.yaml:3:56 prepare.sources.0.columns | expected alpaca: instruction, input, output, system | got prompt',
     ]);
+    expect(errors(`${head}quantize: { scheme: w8a16, group_size: 24 }\n`)[0]).toMatch(
+      'expected 16 | 32 | 64 | 128 | 256',
+    );
     expect(errors(`${head}quantize: { group_size: 64 }\n`)[0]).toMatch(/^group_size has no meaning with scheme w8a8/);
   });
 

@@ -19,7 +19,11 @@ export const quantizeSchema = z
       .enum(['gptq', 'rtn'])
       .default('gptq')
       .describe('gptq corrects each rounding in the columns still to come; rtn rounds to nearest, without data.'),
-    group_size: positiveInt.optional().describe('w8a16 only: inputs that share a scale; 32 when not given.'),
+    group_size: z
+      // What ONNX Runtime's MatMulNBits takes: other groups could be written and never run.
+      .literal([16, 32, 64, 128, 256])
+      .optional()
+      .describe('w8a16 only: inputs that share a scale; 32 when not given.'),
     percdamp: z.number().positive().default(0.01).describe('gptq: share of the mean diagonal added to the Hessian.'),
     block_size: positiveInt.default(128).describe('gptq: columns worked on at a time; a multiple of group_size.'),
     actorder: z
