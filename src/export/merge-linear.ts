@@ -1,5 +1,5 @@
 import { LlmkitError } from '../core/errors.ts';
-import type { LoraFactors } from '../model/lora.ts';
+import { type LoraFactors, updateRow } from '../model/lora.ts';
 import type { LinearModule } from '../model/tensors.ts';
 
 /**
@@ -11,19 +11,12 @@ import type { LinearModule } from '../model/tensors.ts';
  * @throws LlmkitError('data') when a sum is not finite
  */
 export function mergeLinear(weight: Float32Array, module: LinearModule, factors: LoraFactors, scale: number): number {
-  const { A, B } = factors;
   const inner = module.in;
-  const r = A.length / inner;
   const [rowStride, columnStride] = module.transposed ? [1, module.out] : [inner, 1];
   const delta = new Float64Array(inner);
   let squared = 0;
   for (let row = 0; row < module.out; row++) {
-    delta.fill(0);
-    for (let k = 0; k < r; k++) {
-      const factor = scale * B[row * r + k]!;
-      const start = k * inner;
-      for (let column = 0; column < inner; column++) delta[column]! += factor * A[start + column]!;
-    }
+    updateRow(factors, row, scale, delta);
     let at = row * rowStride;
     let sum = 0;
     for (let column = 0; column < inner; column++, at += columnStride) {

@@ -1,7 +1,7 @@
 import { LlmkitError } from '../core/errors.ts';
 import { readAdapter } from '../model/adapter.ts';
 import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
-import { loraScale } from '../model/lora.ts';
+import { loraScale, updateRow } from '../model/lora.ts';
 import { matrixName } from '../model/tensors.ts';
 import { isQuantized, openQuantized } from '../quant/compressed-tensors.ts';
 import type { QuantizedMatrix } from '../quant/grid.ts';
@@ -42,9 +42,12 @@ function plainSource(dir: string, adapterDir: string | undefined): OpenSource {
         const { module, rows } = matrixName(spec, layer, role);
         const factors = adapter?.factors.get(module);
         if (adapter === undefined || factors === undefined) return weight;
-        const { r } = adapter.lora;
-        const B = rows === undefined ? factors.B : factors.B.subarray(rows.start * r, rows.end * r);
-        addLowRank(weight, factors.A, B, r, loraScale(adapter.lora));
+        const update = new Float64Array(factors.A.length / adapter.lora.r);
+        const inner = update.length;
+        for (let row = 0; row < weight.length / inner; row++) {
+          updateRow(factors, (rows?.start ?? 0) + row, loraScale(adapter.lora), update);
+          for (let i = 0; i < inner; i++) weight[row * inner + i]! += update[i]!;
+        }
         return weight;
       },
       close: () => checkpoint.close(),
@@ -88,18 +91,4 @@ function named(checkpoint: Checkpoint): Pick<DecoderSource, 'tensor' | 'bias'> {
       return bias;
     },
   };
-}
-
-/** weight [out, in] += scale * B A, for A [r, in] and B [out, r]; each element of B A is summed in double precision. */
-function addLowRank(weight: Float32Array, A: Float32Array, B: Float32Array, r: number, scale: number): void {
-  const inner = A.length / r;
-  const row = new Float64Array(inner);
-  for (let out = 0; out < B.length / r; out++) {
-    row.fill(0);
-    for (let k = 0; k < r; k++) {
-      const b = scale * B[out * r + k]!;
-      for (let i = 0; i < inner; i++) row[i]! += b * A[k * inner + i]!;
-    }
-    for (let i = 0; i < inner; i++) weight[out * inner + i]! += row[i]!;
-  }
 }

@@ -26,6 +26,18 @@ export function loraScale({ r, alpha, useRslora }: Pick<LoraSettings, 'r' | 'alp
   return alpha / (useRslora ? Math.sqrt(r) : r);
 }
 
+/** One row of scale * B A, summed in double precision into `out` f64 [in]. */
+export function updateRow({ A, B }: LoraFactors, row: number, scale: number, out: Float64Array): void {
+  const inner = out.length;
+  const r = A.length / inner;
+  out.fill(0);
+  for (let k = 0; k < r; k++) {
+    const factor = scale * B[row * r + k]!;
+    const start = k * inner;
+    for (let column = 0; column < inner; column++) out[column]! += factor * A[start + column]!;
+  }
+}
+
 /** PEFT's rule for a list: the path itself, or its end at a dot. */
 export function isTarget(module: string, targets: readonly string[]): boolean {
   return targets.some((target) => module === target || module.endsWith(`.${target}`));

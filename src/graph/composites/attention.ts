@@ -152,7 +152,7 @@ export interface CachedAttentionAttrs {
 /**
  * Attention with a key/value cache, for inference (ONNX: com.microsoft.GroupQueryAttention).
  * Inputs: qkv packed f32 [batch, sequence, (H + 2 KV) D], past keys and values [batch, KV, capacity, D], seqlens_k i32 [batch]
- * (total length - 1), total_sequence_length i32 [1], rotary cos and sin [positions, dim/2].
+ * (total length - 1), total_sequence_length i32 [], rotary cos and sin [positions, dim/2].
  * Outputs: o [batch, sequence, H D] and the updated cache, in place when bound to the same memory.
  */
 export const cachedAttentionOp: OpDef<CachedAttentionAttrs> = {
