@@ -23,7 +23,7 @@ describe('a command in its worker', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: '✓ ten rows\n' });
     expect(stderr).toContain('fixture: finish\n');
     expect(stderr).toContain('warning: one row was skipped\n  at rows.jsonl:3\n');
-    expect(stderr).toContain('  wrote prepared: /tmp/out (1.23 kB)\n');
+    expect(stderr).toContain('  wrote prepared: runs/out (1.23 kB)\n');
     expect(stderr).toMatch(/next: llmkit finetune\n$/);
     expect(stderr).not.toContain('a library prints');
   });
@@ -43,7 +43,7 @@ describe('a command in its worker', () => {
       data: { rows: 10, cwd: process.cwd() },
       next: 'llmkit finetune',
       warnings: [{ message: 'one row was skipped', where: 'rows.jsonl:3' }],
-      artifacts: [{ kind: 'prepared', path: '/tmp/out', bytes: 1234 }],
+      artifacts: [{ kind: 'prepared', path: 'runs/out', bytes: 1234 }],
     });
   });
 

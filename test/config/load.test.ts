@@ -225,13 +225,13 @@ describe('extends', () => {
 
   it('keeps paths relative to the file that wrote them', () => {
     const cwd = folderOf({
-      'shared/base.yaml':
+      'common/base.yaml':
         'version: 1\noutput_dir: ../runs\nmodel: { name_or_path: ckpt }\nprepare: { chat_template: "{{ x }}" }\n',
-      'mine/child.yaml': 'extends: ../shared/base.yaml\nprepare: { sources: [{ path: rows.jsonl }] }\n',
+      'mine/child.yaml': 'extends: ../common/base.yaml\nprepare: { sources: [{ path: rows.jsonl }] }\n',
     });
     const loaded = loadConfig('mine/child.yaml', { cwd, set: ['eval.baseline=b.json'] });
     expect(loaded.resolvePath(loaded.config.output_dir)).toBe(path.join(cwd, 'runs'));
-    expect(loaded.baseModel()).toBe(path.join(cwd, 'shared/ckpt'));
+    expect(loaded.baseModel()).toBe(path.join(cwd, 'common/ckpt'));
     expect(loaded.resolvePath(loaded.config.prepare.sources[0]!.path)).toBe(path.join(cwd, 'mine/rows.jsonl'));
     expect(loaded.resolvePath(loaded.config.eval.baseline!)).toBe(path.join(cwd, 'b.json'));
     expect(loaded.config.prepare.chat_template).toBe('{{ x }}');
