@@ -1,5 +1,5 @@
-// Fails when a suite that runs on wasm did not run on the native engine too although `llmkit setup` made one,
-// or when either of them skipped a test.
+// Fails when a suite that runs on wasm did not run in full on the native engine too although `llmkit setup` made one.
+// Some tests are of the native engine only (bf16) and say so by being skipped on wasm.
 import { readFileSync } from 'node:fs';
 
 const print = (line) => process.stdout.write(`${line}\n`);
@@ -13,7 +13,8 @@ for (const [file, counts] of Object.entries(suites)) {
   for (const engine of counts.wasm === undefined ? [] : expected) {
     const { passed, failed, skipped } = counts[engine] ?? { passed: 0, failed: 0, skipped: 0 };
     print(`  ${file}  ${engine}: ${passed} passed, ${failed} failed, ${skipped} skipped`);
-    if (passed === 0 || failed > 0 || skipped > 0) problems.push(`${file} on ${engine}`);
+    const missing = engine === 'native' && skipped > 0;
+    if (passed === 0 || failed > 0 || missing) problems.push(`${file} on ${engine}`);
   }
 }
 for (const engine of expected) {
