@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { displayPath, type LoadedConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
-import { weightFiles } from '../export/merge.ts';
+import { weightFiles } from '../io/weights.ts';
 import { withAtomicDir } from '../io/atomic.ts';
 import { describeFile, describeFiles, writeManifest } from '../io/manifest.ts';
 import { writeAdapter } from '../model/adapter.ts';

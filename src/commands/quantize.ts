@@ -4,7 +4,7 @@ import { LlmkitError } from '../core/errors.ts';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
 import { formatBytes } from '../core/format.ts';
 import type { EngineChoice } from '../engine/tf/index.ts';
-import { weightFiles } from '../export/merge.ts';
+import { weightFiles } from '../io/weights.ts';
 import { chooseModel, type ModelChoice } from '../infer/choose-model.ts';
 import { withAtomicDir, writeFileAtomic } from '../io/atomic.ts';
 import { describeFile, describeFiles, writeManifest } from '../io/manifest.ts';

@@ -1,4 +1,3 @@
-import { GENERATION_CONFIG } from '../model/generation-config.ts';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -11,25 +10,14 @@ import { openSafetensors, type SafetensorsDType, type TensorToWrite, writeSafete
 import { type Adapter, readAdapter } from '../model/adapter.ts';
 import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
 import type { CheckpointDtype } from '../model/config.ts';
+import { GENERATION_CONFIG } from '../model/generation-config.ts';
 import { readJsonObject } from '../io/json-file.ts';
+import { INDEX, SINGLE, weightFiles } from '../io/weights.ts';
 import { loraScale } from '../model/lora.ts';
 import { type LinearModule, linearModules } from '../model/tensors.ts';
 import { encodeF32, STORED_DTYPE } from '../model/write-checkpoint.ts';
+import { TOKENIZER_FILES } from '../tokenizer/index.ts';
 import { mergeLinear } from './merge-linear.ts';
-
-const SINGLE = 'model.safetensors';
-const INDEX = 'model.safetensors.index.json';
-export const TOKENIZER_FILES: readonly string[] = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'chat_template.jinja',
-  'chat_template.json',
-  'tokenizer.model',
-  'vocab.json',
-  'merges.txt',
-];
 
 export interface MergeOptions {
   /** Folders: the base checkpoint, the PEFT adapter, and where the merged checkpoint goes. */
@@ -169,13 +157,6 @@ function squaredDistance(values: Float32Array, bytes: Uint8Array, dtype: Safeten
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += (values[i]! - rounded[i]!) ** 2;
   return sum;
-}
-
-/** The safetensors files of a checkpoint folder. A merged checkpoint has those of its base. */
-export function weightFiles(base: string): string[] {
-  if (existsSync(join(base, SINGLE))) return [SINGLE];
-  const map = readJsonObject(join(base, INDEX))['weight_map'] as Record<string, string>;
-  return [...new Set(Object.values(map))].sort();
 }
 
 function copyConfigs(options: MergeOptions, dir: string): void {

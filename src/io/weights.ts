@@ -5,8 +5,14 @@ import { ioError } from './atomic.ts';
 import type { TensorInfo } from './safetensors-header.ts';
 import { missingTensor, openSafetensors, type SafetensorsFile, type WeightSource } from './safetensors-reader.ts';
 
-const SINGLE = 'model.safetensors';
-const INDEX = 'model.safetensors.index.json';
+export const SINGLE = 'model.safetensors';
+export const INDEX = 'model.safetensors.index.json';
+
+/** Names of the safetensors files of a checkpoint folder. */
+export function weightFiles(dir: string): string[] {
+  if (existsSync(join(dir, SINGLE))) return [SINGLE];
+  return [...new Set(readIndex(join(dir, INDEX)).weightMap.values())].sort();
+}
 
 /**
  * Opens the weights of a checkpoint folder: `model.safetensors`, or the shards that `model.safetensors.index.json`

@@ -9,19 +9,12 @@ import { compressedTensorsConfig } from './checkpoint-config.ts';
 import type { QuantizationScheme } from './checkpoint-config.ts';
 import { HEAD_METADATA, matrixTensors, moduleOf } from './compressed-tensors.ts';
 import type { HeadPrecision, ScaleDtype } from './compressed-tensors.ts';
+import { GENERATION_CONFIG } from '../model/generation-config.ts';
+import { TOKENIZER_FILES } from '../tokenizer/index.ts';
 import type { QuantizedMatrix } from './grid.ts';
 
 /** Files of a checkpoint folder that go with the weights unchanged. */
-const COMPANIONS = [
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'merges.txt',
-  'chat_template.jinja',
-];
+const COMPANIONS = [GENERATION_CONFIG, ...TOKENIZER_FILES];
 
 /**
  * Writes a quantized checkpoint layer by layer. Finished layers go to scratch files in the folder itself, so that memory

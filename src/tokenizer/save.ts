@@ -15,12 +15,14 @@ export interface TokenizerSettings {
 }
 
 /** Files that make up a tokenizer, as transformers names them. */
-const TOKENIZER_FILES = [
+export const TOKENIZER_FILES: readonly string[] = [
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
-  'chat_template.jinja',
   'added_tokens.json',
+  'chat_template.jinja',
+  'chat_template.json',
+  'tokenizer.model',
   'vocab.json',
   'merges.txt',
 ];

@@ -4,7 +4,7 @@ export const quantize: CommandSpec = {
   name: 'quantize',
   description: 'make the weights int8, written as compressed-tensors',
   flags: [
-    { flags: '--model <folder>', description: 'default: the newest of merged, pretrained and the base', type: 'path' },
+    { flags: '--model <model>', description: 'a folder, or one of base, pretrained and merged; default: the newest' },
     { flags: '--out <folder>', description: 'default: <output_dir>/quantized', type: 'path' },
     { flags: '--scheme <scheme>', description: 'in place of quantize.scheme', choices: ['w8a8', 'w8a16'] },
     { flags: '--method <method>', description: 'in place of quantize.method', choices: ['gptq', 'rtn'] },
