@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoadedConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
+import { formatCount } from '../core/format.ts';
 import { hashJson } from '../core/json.ts';
 import { writeDatasetDict } from '../io/arrow.ts';
 import { recoverDir, withAtomicDir } from '../io/atomic.ts';
@@ -146,18 +147,18 @@ function namesOf(rowsPath: string, duplicates: readonly Duplicate[]): Map<number
 
 function warn(report: PrepareReport, context: DataContext): void {
   const lists: [object, string, string][] = [
-    [report.malformed, 'rows were malformed and are left out', 'look at report.json'],
-    [report.refused_by_template, 'rows were refused by the chat template and are left out', 'look at report.json'],
-    [report.target_cut_off, 'examples lost their answer to max_length', 'raise prepare.max_length'],
+    [report.malformed, 'malformed, left out', 'look at report.json'],
+    [report.refused_by_template, 'refused by the chat template, left out', 'look at report.json'],
+    [report.target_cut_off, 'without an answer, which max_length cut off', 'raise prepare.max_length'],
     [
       report.special_tokens_in_text,
-      'rows hold special tokens in their text, which are read as control tokens',
+      'with special tokens in the text, which are read as control tokens',
       'take them out of the data unless that is meant',
     ],
   ];
-  for (const [list, message, hint] of lists) {
+  for (const [list, what, hint] of lists) {
     const { count, rows } = list as { count: number; rows: string[] };
-    if (count > 0)
-      context.emit({ type: 'warning', message: `${count} ${message}`, where: rows.slice(0, 5).join(', '), hint });
+    const message = `${formatCount(count)} ${count === 1 ? 'row' : 'rows'} ${what}`;
+    if (count > 0) context.emit({ type: 'warning', message, where: rows.slice(0, 5).join(', '), hint });
   }
 }

@@ -102,7 +102,12 @@ function funnel(parts: ReportParts, splits: Record<string, SplitReport>): Funnel
     `${fitter.cutOff.count} whose target was cut off`,
   ].filter((note) => !note.startsWith('0 '));
   const steps: FunnelStep[] = [
-    { stage: 'read', rows: ingested.read, dropped: 0, note: `${ingested.sources.length} files` },
+    {
+      stage: 'read',
+      rows: ingested.read,
+      dropped: 0,
+      note: ingested.sources.length === 1 ? '1 file' : `${ingested.sources.length} files`,
+    },
     { stage: 'map', rows: readable, dropped: ingested.malformed.count, note: 'malformed' },
     { stage: 'clean', rows: ingested.kept, dropped: ingested.empty.count, note: 'empty' },
   ];

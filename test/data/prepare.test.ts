@@ -230,7 +230,7 @@ describe('what prepare refuses', () => {
     expect(report.malformed).toMatchObject({ count: 3 });
     expect(report.splits['train']!.examples).toBe(2);
     expect(
-      project.events.some((event) => event.type === 'warning' && event.message.startsWith('3 rows were malformed')),
+      project.events.some((event) => event.type === 'warning' && event.message.startsWith('3 rows malformed')),
     ).toBe(true);
   });
 
