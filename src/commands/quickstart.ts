@@ -17,7 +17,7 @@ const BASE = configs('quickstart-base.yaml');
 const BANK = configs('quickstart.yaml');
 
 const QUESTIONS = [
-  'I left my card on the bus, what should I do?',
+  'I lost my card, what should I do?',
   'When will the money I sent yesterday arrive?',
   '我搬家了，怎么改地址？',
 ];

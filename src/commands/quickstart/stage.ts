@@ -55,20 +55,21 @@ export async function runStage(args: readonly string[], context: CommandContext)
     const end = await ended;
     forward.end();
     if (last?.type === 'result') return { result: last.result, ms: performance.now() - begun };
+    // The command's own hint is to resume it, which is not what the user ran.
+    if (context.signal.aborted) throw new LlmkitError('interrupted', last?.error.message ?? 'stopped on request');
     if (last !== undefined) throw errorOf(last.error);
-    if (context.signal.aborted) throw new LlmkitError('interrupted', 'stopped on request');
     throw silent(args, end, printed);
   } finally {
     context.signal.removeEventListener('abort', stop);
   }
 }
 
-/** Hands events on, but for generated text, and ends the stages that a command leaves open when it ends. */
-function forwarder({ emit }: CommandContext): { event(event: LlmkitEvent): void; end(): void } {
+/** Hands events on, but for generated text and notes of stopping, and ends what a command leaves open when it ends. */
+function forwarder({ emit, signal }: CommandContext): { event(event: LlmkitEvent): void; end(): void } {
   const open = new Set<string>();
   return {
     event(event) {
-      if (event.type === 'text') return;
+      if (event.type === 'text' || (event.type === 'note' && signal.aborted)) return;
       if (event.type === 'step') open.add(event.stage);
       if (event.type === 'stage') open[event.status === 'begin' ? 'add' : 'delete'](event.stage);
       emit(event);
