@@ -41,23 +41,13 @@ export class CheckpointStore {
    * data and dropout follow from the step and the seed, so that this is all a resume needs.
    */
   async save(trainer: Trainer): Promise<string> {
-    const step = trainer.stepsDone;
-    const path = this.#path(step);
+    const path = this.#path(trainer.stepsDone);
     mkdirSync(this.folder, { recursive: true });
-    await withAtomicDir(path, (folder) => {
-      const tensors = [...trainer.snapshot()].map(({ name, shape, values }) => ({
-        name,
-        dtype: 'F32' as const,
-        shape: [...shape],
-        data: () => {
-          const { buffer, byteOffset, byteLength } = values();
-          return new Uint8Array(buffer, byteOffset, byteLength);
-        },
-      }));
-      writeSafetensors(join(folder, TENSORS), tensors);
-      const state: CheckpointState = { format: 1, step, fingerprint: this.#fingerprint };
-      writeFileAtomic(join(folder, STATE), `${JSON.stringify(state, null, 2)}\n`);
-    });
+    try {
+      await withAtomicDir(path, (folder) => this.#write(folder, trainer));
+    } catch (error) {
+      throw this.#withLast(error);
+    }
     for (const old of this.steps().slice(0, -this.#keep)) rmSync(this.#path(old), { recursive: true });
     return path;
   }
@@ -95,6 +85,31 @@ export class CheckpointStore {
       file.close();
     }
     return step;
+  }
+
+  #write(folder: string, trainer: Trainer): void {
+    const tensors = [...trainer.snapshot()].map(({ name, shape, values }) => ({
+      name,
+      dtype: 'F32' as const,
+      shape: [...shape],
+      data: () => {
+        const { buffer, byteOffset, byteLength } = values();
+        return new Uint8Array(buffer, byteOffset, byteLength);
+      },
+    }));
+    writeSafetensors(join(folder, TENSORS), tensors);
+    const state: CheckpointState = { format: 1, step: trainer.stepsDone, fingerprint: this.#fingerprint };
+    writeFileAtomic(join(folder, STATE), `${JSON.stringify(state, null, 2)}\n`);
+  }
+
+  /** A checkpoint that could not be written ends the run; the one before it is what a person wants to hear of. */
+  #withLast(error: unknown): unknown {
+    const last = this.steps().at(-1);
+    if (!(error instanceof LlmkitError) || last === undefined) return error;
+    const { kind, message, stack: _stack, ...details } = error.toJSON();
+    const resume = `--resume goes on after step ${last}`;
+    const hint = details.hint === undefined ? resume : `${details.hint}; ${resume}`;
+    return new LlmkitError(kind, message, { ...details, hint, cause: error });
   }
 
   clear(): void {
