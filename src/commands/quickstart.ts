@@ -85,7 +85,7 @@ export async function run(options: QuickstartOptions, context: CommandContext): 
       { name: 'prepared data', path: folder('prepared'), opensWith: 'datasets.load_from_disk' },
       { name: 'adapter', path: folder('adapter'), opensWith: 'PEFT' },
       { name: 'merged model', path: folder('merged'), opensWith: 'transformers' },
-      { name: 'int8 model', path: folder('quantized'), opensWith: 'compressed-tensors: vLLM, transformers' },
+      { name: 'int8 model', path: folder('quantized'), opensWith: 'compressed-tensors' },
       { name: 'evaluation', path: folder('eval'), opensWith: 'results.json, junit.xml' },
     ],
     setupMs,
