@@ -21,6 +21,7 @@ export function registerWasmOps(core: typeof Core, converter: typeof Converter):
     OneHot: (node) => oneHot(core, node),
     Cast: (node) => cast(core, node),
     MatrixBandPart: (node) => matrixBandPart(core, node),
+    SelectV2: (node) => select(core, node),
     StatelessRandomUniform: (node) => statelessRandomUniform(core, node),
   };
   for (const [name, executor] of Object.entries(ops)) {
@@ -74,6 +75,15 @@ function oneHot(core: typeof Core, { inputs: [indices, depth, on, off], attrs }:
 function cast(core: typeof Core, { inputs: [x], attrs }: GraphNode): Core.Tensor {
   const dtype = attrs['DstT'] as Core.DataType;
   return dtype === 'bool' ? core.notEqual(x!, core.scalar(0, x!.dtype as 'float32')) : core.cast(x!, dtype);
+}
+
+/** tfjs spreads a scalar over the condition with its tile kernel, which took as long as all of a step's products. */
+function select(core: typeof Core, { inputs: [condition, ...choices] }: GraphNode): Core.Tensor {
+  const [yes, no] = choices.map((choice) => {
+    if (choice.size !== 1 || condition!.size === 1 || choice.dtype === 'bool') return choice;
+    return core.fill(condition!.shape, choice.dataSync()[0]!, choice.dtype as 'float32' | 'int32');
+  });
+  return core.where(condition!, yes!, no!);
 }
 
 /** Keeps the band of each matrix; a negative bound keeps that whole triangle. */
