@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { chooseEngine } from '../../src/engine/tf/index.ts';
-import type { TfEngine } from '../../src/engine/tf/index.ts';
+import type { TfEngine, TfTensor } from '../../src/engine/tf/index.ts';
 import type { LoraOptions } from '../../src/decoder/training-weights.ts';
 import type { TrainingRow } from '../../src/train/batches.ts';
 import { Trainer } from '../../src/train/trainer.ts';
@@ -113,12 +113,26 @@ describe.each(engines)('training on the %s engine', (kind) => {
     'leaks no tensors over steps and leaves frozen weights alone (memory: %s)',
     (memory) => {
       const fixture = openFixture('llama-gqa');
+      const made = vi.spyOn(engine, 'tensor');
       const run = trainer(engine, fixture, { memory });
+      // The frozen weights are the first tensors that a trainer makes.
+      const names = Object.keys(fixture.weights);
+      const frozen = made.mock.results.slice(0, names.length).map(({ value }) => value as TfTensor);
+      made.mockRestore();
+      const read = (): number[][] => frozen.map((tensor) => Array.from(engine.read(tensor)));
+      const loaded = read();
+      const bySize = (a: number[], b: number[]): number => a.length - b.length || a[0]! - b[0]!;
+      expect(loaded.toSorted(bySize)).toEqual(
+        Object.values(fixture.weights)
+          .map((x) => Array.from(x))
+          .sort(bySize),
+      );
       const rows = rowsOf(fixture, 'steps.').slice(0, 2);
       run.step([rows], 0.01);
       const before = engine.numTensors();
       for (let i = 0; i < 20; i++) run.step([rows], 0.01);
       expect(engine.numTensors()).toBe(before);
+      expect(read()).toEqual(loaded);
       run.dispose();
     },
   );

@@ -4,7 +4,10 @@ export const finetune: CommandSpec = {
   name: 'finetune',
   description: 'train a LoRA adapter on prepared rows, written as PEFT writes it',
   flags: [
-    { flags: '--lora', description: 'low-rank adapters over the frozen base' },
+    {
+      flags: '--lora',
+      description: 'low-rank adapters over the frozen base: the only method so far, and so the default',
+    },
     { flags: '--resume', description: 'go on from the last checkpoint, as if never interrupted' },
   ],
   examples: [
