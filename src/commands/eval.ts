@@ -62,7 +62,6 @@ export async function run(options: EvalOptions, context: CommandContext): Promis
     writeManifest(folder, {
       command: 'eval',
       config: settings as unknown as Json,
-      configHash: config.hash,
       inputs: inputsOf(choice, baseline === undefined ? undefined : baselinePath),
       outputs: await describeFiles(folder),
       seed: config.config.seed,

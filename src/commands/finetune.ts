@@ -82,7 +82,6 @@ async function train(
     writeManifest(folder, {
       command: 'finetune',
       config: section as unknown as Json,
-      configHash: config.hash,
       inputs: [...baseFiles, data.manifest],
       outputs: await describeFiles(folder),
       seed: section.seed,

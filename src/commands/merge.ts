@@ -58,7 +58,6 @@ export async function run(options: MergeCommandOptions, context: CommandContext)
       writeManifest(dir, {
         command: 'merge',
         config: { base, adapter, dtype: options.dtype ?? null },
-        configHash: config.hash,
         inputs,
         outputs: await describeFiles(dir),
         seed: config.config.seed,

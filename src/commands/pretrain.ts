@@ -62,7 +62,6 @@ async function train(
     writeManifest(folder, {
       command: 'pretrain',
       config: section as unknown as Json,
-      configHash: config.hash,
       inputs: [data.manifest],
       outputs: await describeFiles(folder),
       seed: section.seed,

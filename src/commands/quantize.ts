@@ -93,7 +93,6 @@ export async function run(options: QuantizeOptions, context: CommandContext): Pr
       writeManifest(folder, {
         command: 'quantize',
         config: settings as unknown as Json,
-        configHash: config.hash,
         inputs: calibration === undefined ? inputs : [...inputs, calibration.manifest],
         outputs: await describeFiles(folder),
         seed: config.config.seed,

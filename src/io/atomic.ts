@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -6,11 +6,14 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { LlmkitError } from '../core/errors.ts';
 
@@ -49,8 +52,8 @@ export function withAtomicFile(path: string, fill: (fd: number) => void): void {
 
 /**
  * Runs `fill` on a new folder beside `finalDir`, then puts it in `finalDir`'s place. Until that moment the old folder is
- * untouched; if `fill` throws, the new one is removed and the error goes on. Folders left behind by a killed process
- * (`.<name>.tmp-*` whose process is gone) are cleared first.
+ * untouched; if `fill` throws, the new one is removed and the error goes on. Folders left behind by a killed process are
+ * cleared first, see `recoverDir`.
  *
  * @returns what `fill` returned.
  */
@@ -102,14 +105,27 @@ export function ioError(error: unknown, message: string, where: string): unknown
   return new LlmkitError('io', `${message}: ${reason}`, details);
 }
 
+/** Node refuses to write 2 GiB or more at once. */
+const WRITE_BYTES = 2 ** 30;
+
 /** writeSync until every byte is written: one call may write fewer. */
 export function writeAll(fd: number, bytes: Uint8Array): void {
   let offset = 0;
-  while (offset < bytes.byteLength) offset += writeSync(fd, bytes, offset, bytes.byteLength - offset);
+  while (offset < bytes.byteLength) {
+    offset += writeSync(fd, bytes, offset, Math.min(WRITE_BYTES, bytes.byteLength - offset));
+  }
 }
 
+/** Linux draws it at every start. */
+const BOOT_ID = '/proc/sys/kernel/random/boot_id';
+/** Where a process id means something: this machine since it was started, or a container. */
+const HOST = createHash('sha256')
+  .update(`${hostname()} ${existsSync(BOOT_ID) ? readFileSync(BOOT_ID, 'utf8') : ''}`)
+  .digest('hex')
+  .slice(0, 8);
+
 function temporaryBeside(path: string): string {
-  return join(dirname(path), `.${basename(path)}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`);
+  return join(dirname(path), `.${basename(path)}.tmp-${HOST}-${process.pid}-${randomBytes(4).toString('hex')}`);
 }
 
 /** Two renames: POSIX cannot replace a folder that is not empty. `recoverDir` mends a kill between them. */
@@ -119,25 +135,48 @@ function replaceDir(temporary: string, final: string): void {
   } else {
     const old = `${temporaryBeside(final).replace('.tmp-', '.old-')}`;
     renameSync(final, old);
-    renameSync(temporary, final);
+    try {
+      renameSync(temporary, final);
+    } catch (error) {
+      renameSync(old, final);
+      throw error;
+    }
     rmSync(old, { recursive: true, force: true });
   }
   syncDirectory(dirname(final));
 }
 
-/** Clears what killed processes left beside a folder; brings the old one back if the kill came between two renames. */
+/**
+ * Clears what killed processes left beside a folder; brings the old one back if the kill came between two renames. Of
+ * another host (or from before a restart) nobody knows whether the process lives: what it left is judged by its age.
+ */
 export async function recoverDir(finalDir: string): Promise<void> {
   const final = resolve(finalDir);
   const name = basename(final);
   if (!existsSync(dirname(final))) return;
   for (const entry of await readdir(dirname(final))) {
-    const match = /^\.(.+)\.(tmp|old)-(\d+)-[0-9a-f]{8}$/.exec(entry);
+    const match = /^\.(.+)\.(tmp|old)-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}$/.exec(entry);
     if (match === null || match[1] !== name || inProgress.has(entry)) continue;
-    if (Number(match[3]) !== process.pid && isAlive(Number(match[3]))) continue;
     const path = join(dirname(final), entry);
-    if (match[2] === 'old' && !existsSync(final)) renameSync(path, final);
+    const comesBack = match[2] === 'old' && !existsSync(final);
+    const gone =
+      match[3] === HOST
+        ? Number(match[4]) === process.pid || !isAlive(Number(match[4]))
+        : unchangedMs(path) > (comesBack ? RENAMING_MS : FILLING_MS);
+    if (!gone) continue;
+    if (comesBack) renameSync(path, final);
     else rmSync(path, { recursive: true, force: true });
   }
+}
+
+/** Longer than two renames take, and longer than a folder being filled goes without a new file. */
+const RENAMING_MS = 60_000;
+const FILLING_MS = 24 * 3600_000;
+
+/** Time since the folder was renamed or an entry came or went; 0 when another process has cleared it just now. */
+function unchangedMs(path: string): number {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats === undefined ? 0 : Date.now() - stats.ctimeMs;
 }
 
 function isAlive(pid: number): boolean {
@@ -154,7 +193,8 @@ async function syncTree(dir: string): Promise<void> {
     const path = join(dir, entry.name);
     if (entry.isDirectory()) await syncTree(path);
     else if (entry.isFile()) {
-      const fd = openSync(path, constants.O_RDONLY);
+      // Windows flushes only what is open for writing.
+      const fd = openSync(path, process.platform === 'win32' ? 'r+' : 'r');
       try {
         fsyncSync(fd);
       } finally {

@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { type Json } from '../core/events.ts';
 import { LlmkitError } from '../core/errors.ts';
+import { hashJson } from '../core/json.ts';
 import { ioError, writeFileAtomic } from './atomic.ts';
 
 export const MANIFEST = 'manifest.json';
@@ -34,9 +35,10 @@ export interface Manifest {
   extra?: { [key: string]: Json };
 }
 
-/** Writes `manifest.json` into `dir`. Call it last: a folder with a manifest is a finished one. */
+/** Writes `manifest.json` into `dir`, its configHash filled in. Call it last: a folder with a manifest is a finished one. */
 export function writeManifest(dir: string, manifest: Manifest): void {
-  writeFileAtomic(join(dir, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+  const whole: Manifest = { ...manifest, configHash: hashJson(manifest.config) };
+  writeFileAtomic(join(dir, MANIFEST), `${JSON.stringify(whole, null, 2)}\n`);
 }
 
 /**

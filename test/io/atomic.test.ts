@@ -1,11 +1,18 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import koffi from 'koffi';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { alignedBuffer, withAtomicDir, writeFileAtomic } from '../../src/io/atomic.ts';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { alignedBuffer, withAtomicDir, writeAll, writeFileAtomic } from '../../src/io/atomic.ts';
 import { describeFiles, readManifest, sha256File, writeManifest } from '../../src/io/manifest.ts';
+
+const { rename } = vi.hoisted(() => ({ rename: vi.fn<(from: string, to: string) => void>() }));
+vi.mock('node:fs', async (importActual) => {
+  const actual = await importActual<typeof import('node:fs')>();
+  rename.mockImplementation((from, to) => actual.renameSync(from, to));
+  return { ...actual, renameSync: rename };
+});
 
 let dir: string;
 beforeEach(() => {
@@ -29,6 +36,31 @@ describe('writeFileAtomic', () => {
     expect(() => writeFileAtomic(join(dir, 'file/inside'), 'x')).toThrow(/cannot write .*file\/inside/);
   });
 });
+
+describe('writeAll', () => {
+  it.skipIf(process.platform === 'win32')('writes more bytes than Node takes at once', () => {
+    const fd = openSync('/dev/null', 'w');
+    try {
+      // Pages that nobody touches cost no memory.
+      writeAll(fd, new Uint8Array(2 ** 31 + 1));
+    } finally {
+      closeSync(fd);
+    }
+  });
+});
+
+/** The name of a temporary folder beside out/, as this machine and the process `pid` would make it. */
+async function temporaryName(kind: 'tmp' | 'old', pid: number, host?: string): Promise<string> {
+  const own = await withAtomicDir(join(dir, 'out'), (temporary) => basename(temporary));
+  rmSync(join(dir, 'out'), { recursive: true });
+  const [, ownHost] = /^\.out\.tmp-([0-9a-f]{8})-\d+-[0-9a-f]{8}$/.exec(own)!;
+  return `.out.${kind}-${host ?? ownHost}-${pid}-00000000`;
+}
+
+const stopped = (): Promise<void> =>
+  withAtomicDir(join(dir, 'out'), () => {
+    throw new Error('stopped');
+  });
 
 describe('withAtomicDir', () => {
   it('keeps the old folder when filling fails', async () => {
@@ -54,15 +86,57 @@ describe('withAtomicDir', () => {
 
   it('clears what a killed process left, and brings the old folder back if the kill came between two renames', async () => {
     const dead = spawnSync(process.execPath, ['-e', '']).pid;
-    mkdirSync(join(dir, `.out.tmp-${dead}-00000000`));
-    mkdirSync(join(dir, `.out.old-${dead}-00000000`));
-    write(join(dir, `.out.old-${dead}-00000000`), 'old');
-    const failing = withAtomicDir(join(dir, 'out'), () => {
-      throw new Error('stopped');
-    });
-    await expect(failing).rejects.toThrow('stopped');
+    const [tmp, old] = [await temporaryName('tmp', dead), await temporaryName('old', dead)];
+    mkdirSync(join(dir, tmp));
+    mkdirSync(join(dir, old));
+    write(join(dir, old), 'old');
+    await expect(stopped()).rejects.toThrow('stopped');
     expect(readdirSync(dir)).toEqual(['out']);
     expect(readFileSync(join(dir, 'out/a.txt'), 'utf8')).toBe('old');
+  });
+
+  it('leaves what a process at work is filling, and what another host left until it is a day old', async () => {
+    const theirs = await temporaryName('tmp', 1, '00000000');
+    const living = await temporaryName('tmp', process.ppid);
+    mkdirSync(join(dir, theirs));
+    mkdirSync(join(dir, living));
+    await expect(stopped()).rejects.toThrow('stopped');
+    expect(readdirSync(dir).sort()).toEqual([theirs, living].sort());
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 25 * 3600_000 });
+    try {
+      await expect(stopped()).rejects.toThrow('stopped');
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(readdirSync(dir)).toEqual([living]);
+  });
+
+  it('brings back what a host left between two renames before it was started again', async () => {
+    const old = await temporaryName('old', process.ppid, '00000000');
+    mkdirSync(join(dir, old));
+    write(join(dir, old), 'old');
+    await expect(stopped()).rejects.toThrow('stopped');
+    expect(readdirSync(dir)).toEqual([old]);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 120_000 });
+    try {
+      await expect(stopped()).rejects.toThrow('stopped');
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(readFileSync(join(dir, 'out/a.txt'), 'utf8')).toBe('old');
+  });
+
+  it('puts the old folder back when the new one cannot take its place', async () => {
+    const final = join(dir, 'out');
+    await withAtomicDir(final, (temporary) => write(temporary, 'old'));
+    const { renameSync } = await vi.importActual<typeof import('node:fs')>('node:fs');
+    rename.mockImplementationOnce(renameSync).mockImplementationOnce(() => {
+      throw Object.assign(new Error('EACCES: permission denied, rename'), { code: 'EACCES', syscall: 'rename' });
+    });
+    const failing = withAtomicDir(final, (temporary) => write(temporary, 'new'));
+    await expect(failing).rejects.toThrow(/permission denied/);
+    expect(readFileSync(join(final, 'a.txt'), 'utf8')).toBe('old');
+    expect(readdirSync(dir)).toEqual(['out']);
   });
 
   it.skipIf(process.getuid?.() !== 0 || process.platform !== 'linux')(
@@ -98,7 +172,8 @@ describe('manifest', () => {
     expect(sha256File(join(dir, 'a.txt'))).toBe(outputs[0]!.sha256);
     const manifest = { command: 'prepare', config: { a: 1 }, inputs: [], outputs, seed: 1, versions: { node: '20' } };
     writeManifest(dir, manifest);
-    expect(readManifest(dir)).toEqual(manifest);
+    const configHash = '015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862'; // of {"a":1}
+    expect(readManifest(dir)).toEqual({ ...manifest, configHash });
     expect(await describeFiles(dir)).toEqual(outputs);
   });
 
