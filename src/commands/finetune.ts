@@ -5,6 +5,7 @@ import type { CommandContext, CommandResult, Json } from '../core/events.ts';
 import { weightFiles } from '../io/weights.ts';
 import { withAtomicDir } from '../io/atomic.ts';
 import { describeFile, describeFiles, writeManifest } from '../io/manifest.ts';
+import { checkReplaceable } from '../io/replaceable.ts';
 import { writeAdapter } from '../model/adapter.ts';
 import { writeGenerationConfig } from '../model/generation-config.ts';
 import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
@@ -24,6 +25,7 @@ export interface FinetuneOptions extends TrainingCommandOptions {
 export async function run(options: FinetuneOptions, context: CommandContext): Promise<CommandResult> {
   const { config } = options;
   const base = config.baseModel();
+  checkReplaceable(config.artifact('adapter'), [base, config.artifact('prepared')], 'finetune');
   const message = `training a LoRA adapter for ${displayPath(base, context.cwd)}`;
   context.emit({ type: 'start', command: 'finetune', message });
   const checkpoint = openCheckpoint(base);

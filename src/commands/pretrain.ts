@@ -2,6 +2,7 @@ import { displayPath, type LoadedConfig } from '../config/index.ts';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
 import { withAtomicDir } from '../io/atomic.ts';
 import { describeFiles, writeManifest } from '../io/manifest.ts';
+import { checkReplaceable } from '../io/replaceable.ts';
 import { parseModelConfig } from '../model/config.ts';
 import { writeGenerationConfig } from '../model/generation-config.ts';
 import { initWeights } from '../model/init.ts';
@@ -15,6 +16,7 @@ import type { TrainingCommandOptions, TrainingData } from './training.ts';
 /** `pretrain`: a Llama of the config's sizes from random weights, written as a checkpoint that transformers opens. */
 export async function run(options: TrainingCommandOptions, context: CommandContext): Promise<CommandResult> {
   const { config } = options;
+  checkReplaceable(config.artifact('pretrained'), [config.artifact('prepared')], 'pretrain');
   context.emit({
     type: 'start',
     command: 'pretrain',

@@ -1,19 +1,20 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { sep } from 'node:path';
 import { LlmkitError } from '../core/errors.ts';
-import { MANIFEST } from './manifest.ts';
+import { MANIFEST, readManifest } from './manifest.ts';
 
-/** What a folder holds that a command may replace: a checkpoint, or anything a command finished. */
-const REPLACEABLE = ['model.safetensors', 'model.safetensors.index.json', MANIFEST];
+/** A checkpoint may be replaced whoever wrote it. */
+const WEIGHTS = ['model.safetensors', 'model.safetensors.index.json'];
 
 /**
  * `withAtomicDir` replaces a folder whole: one that the user names must not hold an input, or anything but an earlier
  * output. Call it before any work.
  *
- * @param inputs folders that the command reads
+ * @param inputs folders and files that the command reads
+ * @param command when given, only what this command left may be replaced
  * @throws LlmkitError('usage') saying what would be lost
  */
-export function checkReplaceable(out: string, inputs: readonly string[]): void {
+export function checkReplaceable(out: string, inputs: readonly string[], command?: string): void {
   if (!existsSync(out)) return;
   const final = realpathSync(out);
   for (const input of inputs) {
@@ -21,13 +22,27 @@ export function checkReplaceable(out: string, inputs: readonly string[]): void {
     throw new LlmkitError('usage', 'the output would replace its own input', {
       where: out,
       expected: `a folder that does not hold ${input}`,
+      hint: 'let the output go elsewhere',
     });
   }
   const entries = readdirSync(final);
-  if (entries.length === 0 || REPLACEABLE.some((name) => entries.includes(name))) return;
+  const maker = entries.includes(MANIFEST) ? makerOf(final) : undefined;
+  const finished = maker !== undefined || WEIGHTS.some((name) => entries.includes(name));
+  const replaceable = command === undefined ? finished : maker === command;
+  if (entries.length === 0 || replaceable) return;
   throw new LlmkitError('usage', 'the folder for the output holds something else, which would be lost', {
     where: out,
-    got: entries.slice(0, 5).join(', '),
+    got: maker === undefined ? entries.slice(0, 5).join(', ') : `the output of llmkit ${maker}`,
     hint: 'name a new folder, or remove this one',
   });
+}
+
+/** The command that left a folder; undefined where manifest.json is something else's. */
+function makerOf(folder: string): string | undefined {
+  try {
+    return readManifest(folder).command;
+  } catch (error) {
+    if (error instanceof LlmkitError && error.kind === 'data') return undefined;
+    throw error;
+  }
 }
