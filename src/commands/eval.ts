@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { displayPath, type EvalConfig, type LoadedConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
@@ -12,9 +12,10 @@ import type { EvalRun } from '../eval/reporters/results.ts';
 import { resultTables } from '../eval/reporters/tables.ts';
 import { taskNameOf } from '../eval/tasks.ts';
 import { writeEvaluation } from '../eval/write.ts';
-import { chooseModel, type ModelChoice } from '../infer/choose-model.ts';
+import { chooseModel, type ModelChoice, nameOfChoice } from '../infer/choose-model.ts';
 import { describeFile, describeFiles, type FileRecord, writeManifest } from '../io/manifest.ts';
 import { provenance } from '../io/provenance.ts';
+import { checkReplaceable } from '../io/replaceable.ts';
 
 export interface EvalOptions {
   config: LoadedConfig;
@@ -41,7 +42,8 @@ export async function run(options: EvalOptions, context: CommandContext): Promis
   const settings = config.config.eval;
   checkNames(settings, config);
   const choice = chooseModel(config, { model: options.model, adapter: options.adapter, cwd: context.cwd });
-  const name = modelName(choice);
+  const name = nameOfChoice(choice, config);
+  const out = options.out ?? config.artifact('eval', name);
   const shown = (path: string): string => displayPath(path, context.cwd);
   context.emit({
     type: 'start',
@@ -51,13 +53,15 @@ export async function run(options: EvalOptions, context: CommandContext): Promis
   const baselinePath = baselineOf(options, context.cwd);
   const baseline =
     baselinePath === undefined || options.updateBaseline === true ? undefined : readBaseline(baselinePath);
+  // A baseline in there would be replaced by what failed against it.
+  const read = baseline === undefined ? [] : [baselineFile(baselinePath!)];
+  checkReplaceable(out, [choice.dir, choice.tokenizerDir, choice.adapter ?? [], read].flat(), 'eval');
 
   const { threads, cacheDir } = options;
   const { results, run: ran } = await measure({ config, choice, name, threads, cacheDir }, context);
   const gates = options.updateBaseline === true ? withoutRegressions(settings.gates) : settings.gates;
   const checks = checkGates(gates, results, baseline);
   const evalRun: EvalRun = { ...ran, gates: checks as unknown as Json };
-  const out = options.out ?? config.artifact('eval', name);
   await writeEvaluation(out, evalRun, results, checks, async (folder) => {
     writeManifest(folder, {
       command: 'eval',
@@ -88,8 +92,6 @@ function checkNames({ tasks }: EvalConfig, config: LoadedConfig): void {
     hint: 'give one a name',
   });
 }
-
-const modelName = ({ stage, adapter, dir }: ModelChoice): string => stage ?? basename(adapter ?? dir);
 
 function baselineOf({ baseline, updateBaseline, config }: EvalOptions, cwd: string): string | undefined {
   const path = config.config.eval.baseline;

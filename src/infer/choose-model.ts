@@ -1,7 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import type { LoadedConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
+import { hashJson } from '../core/json.ts';
 
 /** Stages of a config's life that leave a model. */
 const STAGES = ['base', 'pretrained', 'adapter', 'merged', 'quantized'] as const;
@@ -70,6 +71,24 @@ function ofStage(config: LoadedConfig, stage: Stage, flag: string | undefined): 
   const adapter = flag ?? (stage === 'adapter' ? config.artifact('adapter') : undefined);
   if (adapter !== undefined) requireFolder(adapter, 'there is no adapter', hint);
   return { dir, adapter, stage, tokenizerDir: tokenizerOf([adapter, dir], config) };
+}
+
+/**
+ * What results call a choice, and where they go: its stage, else the folder's name with a hash of its path from the
+ * config, so that a/merged and b/merged differ. An adapter over anything but its own base is named beside it.
+ */
+export function nameOfChoice({ dir, adapter, stage }: ModelChoice, config: LoadedConfig): string {
+  const base = config.config.model.name_or_path === undefined ? undefined : config.baseModel();
+  const nameOf = (folder: string): string => {
+    const own = STAGES.find((name) => name !== 'base' && config.artifact(name) === folder);
+    if (own !== undefined || folder === base) return own ?? 'base';
+    const path = relative(dirname(config.path), folder).split(sep).join('/');
+    return `${basename(folder)}-${hashJson(path).slice(0, 8)}`;
+  };
+  const model = stage === 'adapter' ? 'base' : (stage ?? nameOf(dir));
+  if (adapter === undefined) return model;
+  const over = nameOf(adapter);
+  return model === 'base' && over === 'adapter' ? over : `${model}+${over}`;
 }
 
 /** The first folder with a tokenizer: the adapter's or the model's own, then what the config names. */

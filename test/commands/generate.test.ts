@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run, type GenerateCommandOptions } from '../../src/commands/generate.ts';
 import { loadConfig } from '../../src/config/index.ts';
 import type { LlmkitEvent } from '../../src/core/events.ts';
-import { chooseModel } from '../../src/infer/choose-model.ts';
+import { chooseModel, nameOfChoice } from '../../src/infer/choose-model.ts';
 import { initWeights } from '../../src/model/init.ts';
 import { writeCheckpoint } from '../../src/model/write-checkpoint.ts';
 import { saveTokenizer, trainBpe } from '../../src/tokenizer/index.ts';
@@ -103,5 +103,26 @@ describe('choosing a model', () => {
     expect(choose('quantized')).toMatchObject({ dir: join(out, 'quantized') });
     expect(chooseModel(config, { adapter: 'out/adapter', cwd: dir })).toMatchObject({ dir: base, stage: 'base' });
     rmSync(out, { recursive: true });
+  });
+
+  it('names it by its stage, and what is no stage so that no two are called the same', () => {
+    const config = loadConfig(configPath);
+    const folders = ['out/adapter', 'out/merged', 'a/merged', 'b/merged', 'a/lora'];
+    for (const folder of folders) mkdirSync(join(dir, folder), { recursive: true });
+    const name = (model?: string, adapter?: string) =>
+      nameOfChoice(chooseModel(config, { model, adapter, cwd: dir }), config);
+    expect(['base', 'merged', 'adapter', 'out/merged', 'base/'].map((model) => name(model))).toEqual([
+      'base',
+      'merged',
+      'adapter',
+      'merged',
+      'base',
+    ]);
+    expect(name('base', 'out/adapter')).toBe('adapter');
+    expect(name('a/merged')).toMatch(/^merged-[0-9a-f]{8}$/);
+    expect(name('base', 'a/lora')).toMatch(/^base\+lora-[0-9a-f]{8}$/);
+    const names = ['merged', 'a/merged', 'b/merged'].flatMap((model) => [name(model), name(model, 'a/lora')]);
+    expect(new Set(names).size).toBe(6);
+    for (const folder of ['out', 'a', 'b']) rmSync(join(dir, folder), { recursive: true });
   });
 });

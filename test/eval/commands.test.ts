@@ -220,6 +220,29 @@ describe('eval', () => {
     });
   });
 
+  it('never replaces its own baseline, or a folder that no eval left', async () => {
+    const options = { config: config('eval.gates.perplexity.max=1.5'), model: 'base', cacheDir: cacheDir() };
+    const own = join(dir, 'out/eval/base/baseline.json');
+    const before = readFileSync(own, 'utf8');
+    for (const baseline of ['out/eval/base', own]) {
+      await expect(evaluate({ ...options, baseline }, context)).rejects.toMatchObject({
+        kind: 'usage',
+        message: expect.stringMatching(/replace its own input/),
+      });
+    }
+    expect(readFileSync(own, 'utf8')).toBe(before);
+    mkdirSync(join(dir, 'notes'));
+    writeFileSync(join(dir, 'notes/thesis.tex'), '');
+    for (const out of ['notes', 'out/quantized', 'base', '.']) {
+      await expect(evaluate({ ...options, out: join(dir, out) }, context)).rejects.toMatchObject({
+        kind: 'usage',
+        where: join(dir, out),
+      });
+    }
+    expect(existsSync(join(dir, 'notes/thesis.tex'))).toBe(true);
+    expect(isQuantized(join(dir, 'out/quantized'))).toBe(true);
+  });
+
   it('gives the same results again', async () => {
     const read = (): string[] =>
       ['results.json', 'baseline.json', 'samples_intents.jsonl'].map((name) =>
