@@ -79,9 +79,15 @@ function toCommand(name: string, spec: CommandSpec, execute: Execute): Command {
 function toOption(flag: FlagSpec): Option {
   const option = new Option(flag.flags, flag.description);
   if (flag.choices !== undefined) option.choices(flag.choices);
-  if (flag.type === 'path') option.argParser((value) => path.resolve(value));
+  if (flag.type === 'path') option.argParser(absolutePath);
   if (flag.type === 'int' || flag.type === 'number') option.argParser(number(flag));
   return option;
+}
+
+/** An empty path would be the folder one stands in: what an unset variable in a script leaves. */
+function absolutePath(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('Expected a path.');
+  return path.resolve(text);
 }
 
 function number(flag: FlagSpec): (text: string) => number {

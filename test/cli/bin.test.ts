@@ -64,6 +64,12 @@ describe('llmkit', () => {
     expect(stderr).toContain('Expected a whole number');
   });
 
+  it('refuses an empty path: it would be the folder one stands in', async () => {
+    const { code, stderr } = await llmkit('config', 'schema', '--out', '');
+    expect(code).toBe(2);
+    expect(stderr).toContain('Expected a path');
+  });
+
   it('asks for the config file that a command needs', async () => {
     expect(await llmkit('config', 'check')).toMatchObject({
       code: 2,
