@@ -1,15 +1,14 @@
 import { LlmkitError } from '../core/errors.ts';
 import { AddedTokens } from './added-tokens.ts';
-import { BYTE_TO_CHAR, tokenToBytes, utf16ToUtf8, utf16Units, wellFormed } from './byte-level.ts';
-import { Merger } from './merge.ts';
+import { tokenToBytes, utf16Units, wellFormed } from './byte-level.ts';
+import { IdBuffer } from './id-buffer.ts';
 import { buildFrame, type Frame } from './post-processor.ts';
 import { buildPreTokenizer, type PreTokenizer, Unsupported } from './pre-tokenizer.ts';
+import { hashOf, scanWords, UNHASHED, WordBatch } from './scan-words.ts';
 import type { ComponentJson, StreamDecoder, TextCoder, TokenizerJson } from './types.ts';
-import { grown, WordTable } from './word-table.ts';
+import { WordCache } from './word-cache.ts';
+import { WordEncoder } from './word-encoder.ts';
 
-/** The cache starts afresh beyond these, which bounds it to about 20 MB. */
-const CACHED_WORDS = 1 << 17;
-const CACHED_UNITS = 1 << 21;
 /** Longer words seldom come twice. */
 const CACHED_LENGTH = 64;
 
@@ -29,31 +28,16 @@ export class ByteLevelBpe implements TextCoder {
   readonly #added: AddedTokens;
   readonly #preTokenizer: PreTokenizer;
   readonly #frame: Frame;
-  readonly #merger: Merger;
-  readonly #byteIds: Int32Array;
-  readonly #unknownId: number;
-  readonly #fuseUnknown: boolean;
-  readonly #ignoreMerges: boolean;
-
-  readonly #words = new WordTable();
-  #wordEnds = new Int32Array(1 << 11);
-  #wordIds = new Int32Array(1 << 13);
-  #bytes = new Uint8Array(3 * CACHED_LENGTH);
-  #symbols = new Int32Array(3 * CACHED_LENGTH);
-  #out = new Int32Array(1 << 12);
-  #length = 0;
+  readonly #encoder: WordEncoder;
+  readonly #cache = new WordCache();
+  readonly #batch = new WordBatch();
+  readonly #out = new IdBuffer();
 
   constructor(json: TokenizerJson) {
     requireByteLevel(json);
     const { model } = json;
     this.#vocab = new Map(Object.entries(model.vocab));
-    this.#merger = new Merger(
-      model.merges.map(([a, b]) => [this.#vocab.get(a)!, this.#vocab.get(b)!, this.#vocab.get(a + b)!] as const),
-    );
-    this.#byteIds = Int32Array.from(BYTE_TO_CHAR, (char) => this.#vocab.get(char) ?? -1);
-    this.#unknownId = model.unk_token === null ? -1 : (this.#vocab.get(model.unk_token) ?? -1);
-    this.#fuseUnknown = model.fuse_unk;
-    this.#ignoreMerges = model.ignore_merges;
+    this.#encoder = new WordEncoder(model, this.#vocab);
     this.#preTokenizer = buildPreTokenizer(json.pre_tokenizer);
     this.#frame = buildFrame(json.post_processor);
     const normalize = normalizerOf(json.normalizer);
@@ -69,96 +53,75 @@ export class ByteLevelBpe implements TextCoder {
     this.vocabSize = this.#tokens.length;
   }
 
-  encode(text: string, { addSpecialTokens = false }: { addSpecialTokens?: boolean } = {}): Int32Array {
-    this.#length = 0;
-    if (addSpecialTokens) for (const id of this.#frame.prefix) this.#append(id);
-    for (const piece of this.#added.split(wellFormed(text))) {
-      if (piece.id >= 0) this.#append(piece.id);
-      else this.#encodePlain(piece.text);
-    }
-    if (addSpecialTokens) for (const id of this.#frame.suffix) this.#append(id);
-    return this.#out.slice(0, this.#length);
+  encode(text: string, options?: { addSpecialTokens?: boolean }): Int32Array {
+    this.#out.clear();
+    this.encodeInto(text, this.#out, options);
+    return this.#out.slice();
   }
 
-  #encodePlain(text: string): void {
+  encodeInto(text: string, out: IdBuffer, { addSpecialTokens = false }: { addSpecialTokens?: boolean } = {}): void {
+    if (addSpecialTokens) out.append(this.#frame.prefix);
+    for (const piece of this.#added.split(wellFormed(text))) {
+      if (piece.id >= 0) out.push(piece.id);
+      else this.#encodePlain(piece.text, out);
+    }
+    if (addSpecialTokens) out.append(this.#frame.suffix);
+  }
+
+  #encodePlain(text: string, out: IdBuffer): void {
     const { prefixSpace, scanner, stages } = this.#preTokenizer;
     if (prefixSpace && text !== '' && !text.startsWith(' ')) text = ` ${text}`;
-    if (scanner !== undefined) {
-      const units = utf16Units(text);
-      const end = text.length;
-      for (let i = 0; i < end;) {
-        const wordEnd = scanner(units, i, end);
-        this.#encodeWord(units, i, wordEnd);
-        i = wordEnd;
+    if (scanner === undefined) {
+      for (const word of stages.reduce((pieces, stage) => stage(pieces), [text])) {
+        if (word !== '') this.#encodeWord(word, out);
       }
       return;
     }
-    for (const word of stages.reduce((pieces, stage) => stage(pieces), [text])) {
-      this.#encodeWord(utf16Units(word), 0, word.length);
+    const units = utf16Units(text);
+    for (let i = 0; i < text.length;) {
+      const count = scanWords(scanner, units, i, text.length, this.#batch);
+      i = this.#encodeBatch(units, i, count, out);
     }
   }
 
-  #encodeWord(units: Uint16Array, start: number, end: number): void {
-    if (end - start > CACHED_LENGTH) {
-      const n = this.#merge(units, start, end);
-      for (let i = 0; i < n; i++) this.#append(this.#symbols[i]!);
-      return;
-    }
-    const words = this.#words;
-    const before = words.size;
-    const index = words.intern(units, start, end);
-    if (index === before) this.#remember(index, units, start, end);
-    const idsEnd = this.#wordEnds[index]!;
-    for (let i = index === 0 ? 0 : this.#wordEnds[index - 1]!; i < idsEnd; i++) this.#append(this.#wordIds[i]!);
-    if (words.size >= CACHED_WORDS || words.units >= CACHED_UNITS) words.clear();
-  }
-
-  /** Merges word `index`, which is new and so the last, and keeps its ids behind those of the word before it. */
-  #remember(index: number, units: Uint16Array, start: number, end: number): void {
-    const n = this.#merge(units, start, end);
-    const at = index === 0 ? 0 : this.#wordEnds[index - 1]!;
-    if (at + n > this.#wordIds.length) this.#wordIds = grown(this.#wordIds, at + n);
-    if (index === this.#wordEnds.length) this.#wordEnds = grown(this.#wordEnds, index + 1);
-    for (let i = 0; i < n; i++) this.#wordIds[at + i] = this.#symbols[i]!;
-    this.#wordEnds[index] = at + n;
-  }
-
-  /** Ids of units[start, end) in #symbols; returns how many. */
-  #merge(units: Uint16Array, start: number, end: number): number {
-    const room = 3 * (end - start);
-    if (room > this.#bytes.length) {
-      this.#bytes = new Uint8Array(room);
-      this.#symbols = new Int32Array(room);
-    }
-    const length = utf16ToUtf8(units, start, end, this.#bytes);
-    if (this.#ignoreMerges) {
-      let word = '';
-      for (let i = 0; i < length; i++) word += BYTE_TO_CHAR[this.#bytes[i]!]!;
-      const id = this.#vocab.get(word);
-      if (id !== undefined) {
-        this.#symbols[0] = id;
-        return 1;
+  /** Appends the ids of the batch's words, the first of which starts at units[i]; returns where the last ends. */
+  #encodeBatch(units: Uint16Array, i: number, count: number, out: IdBuffer): number {
+    const { ends, hashes } = this.#batch;
+    const cache = this.#cache;
+    const end = ends[count - 1]!;
+    // No unit has more than three bytes, and no byte more than one id.
+    out.reserve(3 * (end - i));
+    const ids = out.ids;
+    let kept = cache.ids;
+    let n = out.length;
+    for (let word = 0; word < count; word++) {
+      const wordEnd = ends[word]!;
+      const hash = hashes[word]!;
+      const record = hash === UNHASHED ? 0 : cache.find(units, i, wordEnd, hash);
+      if (record !== 0) {
+        const last = record + (kept[record]! & 0xffff);
+        for (let at = record + 1; at <= last; at++) ids[n++] = kept[at]!;
+      } else {
+        const from = n;
+        n = this.#encoder.encode(units, i, wordEnd, ids, n);
+        if (hash !== UNHASHED && wordEnd - i <= CACHED_LENGTH) {
+          cache.add(units, i, wordEnd, hash, ids, from, n);
+          kept = cache.ids;
+        }
       }
+      i = wordEnd;
     }
-    return this.#merger.merge(this.#symbols, this.#toSymbols(length));
+    out.length = n;
+    return end;
   }
 
-  /** The first `length` of #bytes as ids in #symbols. A byte the vocabulary lacks is the unknown token or is dropped. */
-  #toSymbols(length: number): number {
-    let n = 0;
-    let lastUnknown = false;
-    for (let i = 0; i < length; i++) {
-      const id = this.#byteIds[this.#bytes[i]!]!;
-      if (id >= 0) this.#symbols[n++] = id;
-      else if (this.#unknownId >= 0 && !(lastUnknown && this.#fuseUnknown)) this.#symbols[n++] = this.#unknownId;
-      lastUnknown = id < 0;
-    }
-    return n;
-  }
-
-  #append(id: number): void {
-    if (this.#length === this.#out.length) this.#out = grown(this.#out, this.#length + 1);
-    this.#out[this.#length++] = id;
+  /** A word that a regular expression cut. */
+  #encodeWord(word: string, out: IdBuffer): void {
+    const { ends, hashes } = this.#batch;
+    const units = utf16Units(word);
+    ends[0] = word.length;
+    hashes[0] = hashOf(units, 0, word.length);
+    this.#encodeBatch(units, 0, 1, out);
   }
 
   decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {}): string {

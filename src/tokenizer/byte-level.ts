@@ -87,11 +87,11 @@ let scratchBytes = Buffer.from(scratch.buffer);
 
 /**
  * The UTF-16 units of text in a shared buffer that the next call overwrites: indexing it in a loop is several times
- * faster than charCodeAt. The buffer may be longer than the text.
+ * faster than charCodeAt. The units end with a 0.
  */
 export function utf16Units(text: string): Uint16Array {
-  if (text.length > scratch.length) {
-    const units = new Uint16Array(2 ** Math.ceil(Math.log2(text.length)));
+  if (text.length >= scratch.length) {
+    const units = new Uint16Array(2 ** Math.ceil(Math.log2(text.length + 1)));
     const bytes = Buffer.from(units.buffer);
     bytes.write(text, 'utf16le');
     // One very long text must not pin its buffer for good.
@@ -99,5 +99,6 @@ export function utf16Units(text: string): Uint16Array {
     return units;
   }
   scratchBytes.write(text, 'utf16le');
+  scratch[text.length] = 0;
   return scratch;
 }

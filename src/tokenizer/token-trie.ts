@@ -1,0 +1,104 @@
+/** No token. */
+export const NONE = -1;
+
+/**
+ * Tokens by their UTF-16 units, to find the longest that starts at a place. Steps from a node are entries of one flat
+ * hash table: node, unit, the node it leads to (0: none goes on from there), the token that ends there.
+ */
+export class TokenTrie {
+  /** By first unit. */
+  readonly #rootNode = new Int32Array(1 << 16);
+  readonly #rootToken = new Int32Array(1 << 16).fill(NONE);
+  #slots = new Int32Array(4 << 10);
+  #mask = (1 << 10) - 1;
+  #used = 0;
+  #nodes = 1;
+  /** By token: the longest other token that it starts with, and its units. */
+  readonly shorter: Int32Array;
+  readonly unitCount: Int32Array;
+
+  /** @param tokens [text, id], no text twice; ids are below `size` */
+  constructor(tokens: Iterable<readonly [string, number]>, size: number) {
+    this.shorter = new Int32Array(size).fill(NONE);
+    this.unitCount = new Int32Array(size);
+    const texts = new Map<number, string>();
+    for (const [text, id] of tokens) {
+      this.#insert(text, id);
+      texts.set(id, text);
+    }
+    for (const [id, text] of texts) {
+      this.unitCount[id] = text.length;
+      this.shorter[id] = this.#longestBelow(text);
+    }
+  }
+
+  /** The longest token at units[at], which ends before `end`; NONE when there is none. */
+  longest(units: Uint16Array, at: number, end: number): number {
+    const first = units[at]!;
+    let best = this.#rootToken[first]!;
+    let node = this.#rootNode[first]!;
+    const slots = this.#slots;
+    const mask = this.#mask;
+    while (node !== 0 && ++at < end) {
+      const unit = units[at]!;
+      let slot = hash(node, unit) & mask;
+      while (slots[4 * slot] !== node || slots[4 * slot + 1] !== unit) {
+        if (slots[4 * slot] === 0) return best;
+        slot = (slot + 1) & mask;
+      }
+      node = slots[4 * slot + 2]!;
+      const token = slots[4 * slot + 3]!;
+      if (token !== NONE) best = token;
+    }
+    return best;
+  }
+
+  #insert(text: string, id: number): void {
+    const first = text.charCodeAt(0);
+    if (text.length === 1) {
+      this.#rootToken[first] = id;
+      return;
+    }
+    let node = this.#rootNode[first]! || (this.#rootNode[first] = this.#nodes++);
+    for (let i = 1; i < text.length; i++) {
+      const at = this.#step(node, text.charCodeAt(i));
+      if (i === text.length - 1) this.#slots[at + 3] = id;
+      else node = this.#slots[at + 2]! || (this.#slots[at + 2] = this.#nodes++);
+    }
+  }
+
+  /** Where the entry of (node, unit) starts, new or old. */
+  #step(node: number, unit: number): number {
+    if (2 * this.#used > this.#mask) this.#grow();
+    let slot = hash(node, unit) & this.#mask;
+    while (this.#slots[4 * slot] !== 0) {
+      if (this.#slots[4 * slot] === node && this.#slots[4 * slot + 1] === unit) return 4 * slot;
+      slot = (slot + 1) & this.#mask;
+    }
+    this.#slots.set([node, unit, 0, NONE], 4 * slot);
+    this.#used++;
+    return 4 * slot;
+  }
+
+  #grow(): void {
+    const old = this.#slots;
+    this.#slots = new Int32Array(2 * old.length);
+    this.#mask = 2 * this.#mask + 1;
+    for (let at = 0; at < old.length; at += 4) {
+      if (old[at] === 0) continue;
+      let slot = hash(old[at]!, old[at + 1]!) & this.#mask;
+      while (this.#slots[4 * slot] !== 0) slot = (slot + 1) & this.#mask;
+      this.#slots.set(old.subarray(at, at + 4), 4 * slot);
+    }
+  }
+
+  #longestBelow(text: string): number {
+    const units = Uint16Array.from({ length: text.length - 1 }, (_, i) => text.charCodeAt(i));
+    return units.length === 0 ? NONE : this.longest(units, 0, units.length);
+  }
+}
+
+function hash(node: number, unit: number): number {
+  const mixed = Math.imul(node, 0x9e3779b1) ^ Math.imul(unit, 0x85ebca6b);
+  return mixed ^ (mixed >>> 15);
+}

@@ -1,0 +1,125 @@
+import { BYTE_TO_CHAR, tokenToBytes, utf16ToUtf8 } from './byte-level.ts';
+import { MergeTable } from './merge-table.ts';
+import { Merger } from './merge.ts';
+import { Segmenter } from './segmenter.ts';
+import { TokenPairs } from './token-pairs.ts';
+import { TokenTrie } from './token-trie.ts';
+import type { BpeModelJson } from './types.ts';
+
+/** Merging is fast enough for the first units; more of them are worth the tables of the linear-time encoder. */
+const UNITS_BEFORE_TABLES = 1 << 13;
+
+type Merges = [left: number, right: number, merged: number][];
+
+/** The BPE model of a tokenizer.json: ids of single words, which the pre-tokenizer cut. */
+export class WordEncoder {
+  readonly #model: BpeModelJson;
+  readonly #vocab: Map<string, number>;
+  readonly #table: MergeTable;
+  readonly #merger: Merger;
+  readonly #byteIds: Int32Array;
+  readonly #unknownId: number;
+  #merges: Merges | undefined;
+  #unitsSeen = 0;
+  #segmenter: Segmenter | undefined;
+  /** Where the model ignores merges for words that are tokens: these. */
+  #wholeWords: TokenTrie | undefined;
+  #bytes = new Uint8Array(1 << 8);
+  #symbols = new Int32Array(1 << 8);
+
+  constructor(model: BpeModelJson, vocab: Map<string, number>) {
+    this.#model = model;
+    this.#vocab = vocab;
+    this.#merges = model.merges.map(([a, b]) => [vocab.get(a)!, vocab.get(b)!, vocab.get(a + b)!]);
+    this.#table = new MergeTable(this.#merges);
+    this.#merger = new Merger(this.#table);
+    this.#byteIds = Int32Array.from(BYTE_TO_CHAR, (char) => vocab.get(char) ?? -1);
+    this.#unknownId = model.unk_token === null ? -1 : (vocab.get(model.unk_token) ?? -1);
+  }
+
+  /** Writes the ids of units[start, end) to ids[at...], which must have room for three a unit; returns their end. */
+  encode(units: Uint16Array, start: number, end: number, ids: Int32Array, at: number): number {
+    if (this.#merges !== undefined && (this.#unitsSeen += end - start) > UNITS_BEFORE_TABLES) this.#buildTables();
+    if (this.#segmenter !== undefined) {
+      if (this.#wholeWords !== undefined) {
+        const id = this.#wholeWords.longest(units, start, end);
+        if (id >= 0 && this.#wholeWords.unitCount[id] === end - start) {
+          ids[at] = id;
+          return at + 1;
+        }
+      }
+      const found = this.#segmenter.encode(units, start, end, ids, at);
+      if (found >= 0) return found;
+    }
+    return this.#merge(units, start, end, ids, at);
+  }
+
+  #merge(units: Uint16Array, start: number, end: number, ids: Int32Array, at: number): number {
+    const room = 3 * (end - start);
+    if (room > this.#bytes.length) {
+      this.#bytes = new Uint8Array(room);
+      this.#symbols = new Int32Array(room);
+    }
+    const length = utf16ToUtf8(units, start, end, this.#bytes);
+    if (this.#model.ignore_merges && this.#segmenter === undefined) {
+      let word = '';
+      for (let i = 0; i < length; i++) word += BYTE_TO_CHAR[this.#bytes[i]!]!;
+      const id = this.#vocab.get(word);
+      if (id !== undefined) {
+        ids[at] = id;
+        return at + 1;
+      }
+    }
+    const symbols = this.#symbols;
+    const n = this.#merger.merge(symbols, this.#toSymbols(length));
+    for (let i = 0; i < n; i++) ids[at++] = symbols[i]!;
+    return at;
+  }
+
+  /** The first `length` of #bytes as ids in #symbols. A byte the vocabulary lacks is the unknown token or is dropped. */
+  #toSymbols(length: number): number {
+    let n = 0;
+    let lastUnknown = false;
+    for (let i = 0; i < length; i++) {
+      const id = this.#byteIds[this.#bytes[i]!]!;
+      if (id >= 0) this.#symbols[n++] = id;
+      else if (this.#unknownId >= 0 && !(lastUnknown && this.#model.fuse_unk)) this.#symbols[n++] = this.#unknownId;
+      lastUnknown = id < 0;
+    }
+    return n;
+  }
+
+  #buildTables(): void {
+    const merges = this.#merges!;
+    this.#merges = undefined;
+    const tokens = [...this.#vocab];
+    const size = 1 + tokens.reduce((most, [, id]) => Math.max(most, id), 0);
+    // With bytes missing or an id given twice, only merging says what comes out.
+    if (this.#byteIds.includes(-1) || new Set(this.#vocab.values()).size < tokens.length) return;
+    const spelled: string[] = [];
+    for (const [token, id] of tokens) spelled[id] = token;
+    const bytesOf = (id: number): Uint8Array => tokenToBytes(spelled[id]!);
+    const pairs = new TokenPairs(merges, this.#table, this.#merger, this.#byteIds, size, bytesOf);
+    const texts = tokens.flatMap(([token, id]) => {
+      const text = wholeCharacters(token);
+      return text === undefined ? [] : [[text, id] as const];
+    });
+    const trie = new TokenTrie(
+      texts.filter(([, id]) => pairs.isEncoding(id)),
+      size,
+    );
+    const symbols = new Int32Array(3);
+    this.#segmenter = new Segmenter(trie, pairs, size, (unit) => {
+      const n = this.#merge(Uint16Array.of(unit), 0, 1, symbols, 0);
+      return symbols.slice(0, n);
+    });
+    if (this.#model.ignore_merges) this.#wholeWords = new TokenTrie(texts, size);
+  }
+}
+
+/** The text of a token that a word can be; undefined when it begins or ends inside a character. */
+function wholeCharacters(token: string): string | undefined {
+  const bytes = Buffer.from(tokenToBytes(token));
+  const text = bytes.toString();
+  return token !== '' && Buffer.compare(Buffer.from(text), bytes) === 0 ? text : undefined;
+}
