@@ -19,11 +19,6 @@ function errorsOfIssue(issue: Issue, above: KeyPath, tree: Tree, value: unknown,
     const branch = likeliestBranch(issue.errors);
     if (branch !== undefined) return branch.flatMap((inner) => errorsOfIssue(inner, path, tree, value, schema));
   }
-  if (at.depth < path.length) {
-    const hint = path.length === 1 && path[0] === 'version' ? 'add the line: version: 1' : undefined;
-    const details = { expected: expectation(issue), ...(hint === undefined ? {} : { hint }) };
-    return [configError(`${formatPath(path)} is missing`, at.value, path, details)];
-  }
   if (issue.code === 'custom') {
     const params = issue.params ?? {};
     const details = { ...pick(params, 'expected'), ...pick(params, 'got'), ...pick(params, 'hint') };
@@ -35,6 +30,11 @@ function errorsOfIssue(issue: Issue, above: KeyPath, tree: Tree, value: unknown,
         'expected' in details ? details : { got: shownValue(valueAt(value, path)) },
       ),
     ];
+  }
+  if (at.depth < path.length) {
+    const hint = path.length === 1 && path[0] === 'version' ? 'add the line: version: 1' : undefined;
+    const details = { expected: expectation(issue), ...(hint === undefined ? {} : { hint }) };
+    return [configError(`${formatPath(path)} is missing`, at.value, path, details)];
   }
   const details = { expected: expectation(issue), got: shownValue(valueAt(value, path)) };
   return [configError(`${formatPath(path)} has a wrong value`, at.value, path, details)];

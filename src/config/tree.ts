@@ -40,7 +40,10 @@ export function toPlain(tree: Tree): unknown {
   return Object.fromEntries([...tree.entries].map(([key, entry]) => [key, toPlain(entry.value)]));
 }
 
-/** `over` on top of `base`: maps merge key by key, anything else is replaced whole. `{0: x}` over a list changes item 0. */
+/**
+ * `over` on top of `base`: maps merge key by key, anything else is replaced whole, and an empty map leaves nothing of the
+ * one below it. `{0: x}` over a list changes item 0.
+ */
 export function merge(base: Tree, over: Tree): Tree {
   if (base.kind === 'list' && over.kind === 'map' && over.place.kind === 'set' && over.whole !== true)
     return mergeItems(base, over);
@@ -48,7 +51,11 @@ export function merge(base: Tree, over: Tree): Tree {
   const entries = new Map(base.entries);
   for (const [key, entry] of over.entries) {
     const below = entries.get(key);
-    entries.set(key, below === undefined ? entry : { place: entry.place, value: merge(below.value, entry.value) });
+    const empties = entry.value.kind === 'map' && entry.value.entries.size === 0;
+    entries.set(
+      key,
+      below === undefined || empties ? entry : { place: entry.place, value: merge(below.value, entry.value) },
+    );
   }
   const place = over.place.kind === 'set' ? base.place : over.place;
   return { kind: 'map', entries, place, ...(base.whole === true ? { whole: true } : {}) };

@@ -116,6 +116,10 @@ quantize:
     expect(errors(`${head}pretrain: { hidden_size: 100, num_attention_heads: 3 }\n`)[0]).toMatch(
       /^hidden_size does not divide into heads \| at a\.yaml:3:26 pretrain\.hidden_size/,
     );
+    // A key that has its default is not missing.
+    expect(errors(`${head}pretrain: { num_attention_heads: 7 }\n`)[0]).toMatch(
+      /^hidden_size does not divide .* at a\.yaml:3:11 pretrain\.hidden_size \| expected a multiple .* \| got 256$/,
+    );
     expect(errors(`${head}prepare: { sources: [{ path: x, type: alpaca, columns: { prompt: q } }] }\n`)).toEqual([
       'columns do not fit type alpaca | at a.yaml:3:56 prepare.sources.0.columns | expected alpaca: instruction, input, output, system | got prompt',
     ]);
@@ -221,6 +225,17 @@ describe('extends', () => {
     const { config } = loadConfig('child.yaml', { cwd, set: ['finetune.lora.lora_dropout=0.1'] });
     expect(config.finetune.lora).toMatchObject({ r: 4, lora_alpha: 8, lora_dropout: 0.1 });
     expect(config.finetune.max_steps).toBe(3);
+  });
+
+  it('leaves nothing of a map that a file empties, and everything where a file only extends', () => {
+    const cwd = folderOf({
+      'base.yaml': 'version: 1\noutput_dir: out\neval:\n  gates: { acc: { min: 0.8 } }\n  baseline: b.json\n',
+      'child.yaml': 'extends: base.yaml\neval: { gates: {} }\n',
+      'same.yaml': 'extends: base.yaml\n',
+    });
+    expect(loadConfig('child.yaml', { cwd }).config.eval).toMatchObject({ gates: {}, baseline: 'b.json' });
+    expect(loadConfig('child.yaml', { cwd }).config.eval.gates).toEqual({});
+    expect(loadConfig('same.yaml', { cwd }).config.eval.gates).toEqual({ acc: { min: 0.8 } });
   });
 
   it('keeps paths relative to the file that wrote them', () => {
