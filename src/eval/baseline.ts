@@ -43,12 +43,14 @@ export function baselineFile(path: string): string {
  */
 export function readBaseline(path: string): Baseline {
   const file = baselineFile(path);
-  const hint = 'make it with llmkit eval --update-baseline, on the model to compare with';
+  const hint = 'take it of the model to compare with: llmkit eval --model <model> --update-baseline';
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw ioError(error, `cannot read the baseline ${file}`, file);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      throw ioError(error, `cannot read the baseline ${file}`, file);
+    throw new LlmkitError('io', 'there is no baseline to compare with yet', { where: file, hint, cause: error });
   }
   let json: Partial<Baseline> | null;
   try {

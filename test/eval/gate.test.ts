@@ -6,6 +6,7 @@ import { studentQuantile } from '../../src/core/stats.ts';
 import { makeBaseline, readBaseline, writeBaseline } from '../../src/eval/baseline.ts';
 import { checkGates, verdict } from '../../src/eval/gate.ts';
 import { accuracyMetric, perplexityMetric, type TaskResult } from '../../src/eval/metrics.ts';
+import { failure } from '../support/failure.ts';
 
 function task(name: string, ...metrics: TaskResult['metrics']): TaskResult {
   return { task: name, type: name, metrics, samples: [], n: { original: 1, effective: 1 }, config: {}, version: 1 };
@@ -156,7 +157,11 @@ describe('a baseline', () => {
       expect(checkGates({ perplexity: { max_regression: 0 } }, [ppl(2)], readBaseline(dir))).toMatchObject([
         { pass: true },
       ]);
-      expect(() => readBaseline(join(dir, 'nowhere.json'))).toThrow(/cannot read the baseline/);
+      expect(failure(() => readBaseline(join(dir, 'nowhere.json')))).toMatchObject({
+        kind: 'io',
+        where: join(dir, 'nowhere.json'),
+        hint: expect.stringMatching(/--update-baseline/),
+      });
       writeFileSync(join(dir, 'cut.json'), '{"format": "llmkit-base');
       expect(() => readBaseline(join(dir, 'cut.json'))).toThrow(/not JSON/);
       writeFileSync(join(dir, 'other.json'), '{"results": {}}');
