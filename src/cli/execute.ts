@@ -37,7 +37,10 @@ export async function execute(spec: CommandSpec, flags: Record<string, unknown>,
   const outcome = await attempt(spec, flags, global, reporter, stopper);
   stopper.unlisten();
   // An exit code that is set tells why the output cannot be written.
-  if (stopper.requested === 'SIGPIPE') return Number(process.exitCode ?? signalExitCodes.SIGPIPE);
+  if (stopper.requested === 'SIGPIPE') {
+    await reporter.close?.();
+    return Number(process.exitCode ?? signalExitCodes.SIGPIPE);
+  }
   if (!outcome.ok) {
     await reporter.failed(outcome.failure);
     return exitCodeOf(outcome.failure.kind, stopper.requested);
@@ -86,17 +89,22 @@ async function attempt(
 }
 
 async function readConfig(spec: CommandSpec, global: GlobalFlags): Promise<LoadedConfig | undefined> {
-  if (global.config === undefined) {
+  const { config, set } = global;
+  if (spec.config === 'none') {
+    if (config === undefined && set === undefined) return undefined;
+    const flag = config === undefined ? '--set' : '-c';
+    throw new LlmkitError('usage', `${spec.name} reads no config file`, { got: flag, hint: `leave out ${flag}` });
+  }
+  if (config === undefined) {
     if (spec.config === 'required') {
       const hint = `llmkit ${spec.name} -c configs/bank-support.yaml`;
       throw new LlmkitError('usage', `${spec.name} needs a config file`, { expected: '-c <file>', hint });
     }
-    if (global.set === undefined || spec.config === 'none') return undefined;
+    if (set === undefined) return undefined;
     throw new LlmkitError('usage', '--set changes a config file, and none was given', { expected: '-c <file>' });
   }
-  if (spec.config === 'none') return undefined;
   const { loadConfig } = await import('../config/index.ts');
-  return loadConfig(global.config, { set: global.set ?? [] });
+  return loadConfig(config, { set: set ?? [] });
 }
 
 function engineFlags(global: GlobalFlags): Record<string, unknown> {

@@ -138,4 +138,17 @@ describe('signals', () => {
     expect(ran.code).toBe(141);
     expect(ran.stderr).toBe('fixture: text\n');
   });
+
+  it('a terminal that hangs up ends the live display with the run', async () => {
+    const flags = JSON.stringify({ terminal: true });
+    const env = { CI: '', TERM: 'xterm' };
+    const ran = await runNode(
+      'test/cli/fixtures/run.mjs',
+      ['wait', flags],
+      (child) => setTimeout(() => child.kill('SIGKILL'), 20_000).unref(),
+      env,
+    );
+    expect(ran).toMatchObject({ code: 141, signal: null });
+    expect(ran.stderr).toContain('fixture: wait');
+  });
 });

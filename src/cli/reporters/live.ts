@@ -39,4 +39,8 @@ export class LiveReporter implements Reporter {
     await this.display.stop();
     this.options.err(`${renderFailure(failure, this.options.errPaint, this.options.verbose).join('\n')}\n`);
   }
+
+  async close(): Promise<void> {
+    await this.display.stop();
+  }
 }
