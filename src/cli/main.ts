@@ -50,8 +50,11 @@ function usageError(error: CommanderError, argv: readonly string[]): Failure {
 /** For what goes wrong before there is a reporter. */
 function report(failure: Failure, argv: readonly string[]): void {
   const verbose = argv.includes('--verbose');
-  if (argv.includes('--json')) {
-    process.stdout.write(`${JSON.stringify({ ok: false, error: failureJson(failure, verbose) })}\n`);
+  const jsonl = argv.some((arg, i) => arg === '--output=jsonl' || (arg === '--output' && argv[i + 1] === 'jsonl'));
+  if (argv.includes('--json') || jsonl) {
+    // As the reporters would have it; --json goes before --output.
+    const head = argv.includes('--json') ? { ok: false } : { type: 'error' };
+    process.stdout.write(`${JSON.stringify({ ...head, error: failureJson(failure, verbose) })}\n`);
   } else {
     const paint = paintWith(wantsColor(process.stderr, !argv.includes('--no-color'), process.env));
     process.stderr.write(`${renderFailure(failure, paint, verbose).join('\n')}\n`);

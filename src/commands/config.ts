@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { stringify } from 'yaml';
-import { displayPath, jsonSchema, type LoadedConfig } from '../config/index.ts';
+import { displayPath, isInlineTemplate, jsonSchema, type LoadedConfig } from '../config/index.ts';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
 
 export interface ConfigOptions {
@@ -34,11 +34,25 @@ function check(loaded: LoadedConfig, context: CommandContext): CommandResult {
 
 /** The files a config reads, globs left out. */
 function inputs(loaded: LoadedConfig): { key: string; file: string }[] {
-  const { model, prepare } = loaded.config;
+  const { model, prepare, eval: evaluation } = loaded.config;
+  const { chat_template: template } = prepare;
+  const listed = (key: string, paths: readonly (string | undefined)[], rest = '') =>
+    paths.map((path, i): [string, string | undefined] => [`${key}.${i}${rest}`, path]);
   const written: [key: string, value: string | undefined][] = [
     ['model.name_or_path', model.name_or_path],
     ['model.tokenizer', model.tokenizer],
-    ...prepare.sources.map((source, i): [string, string] => [`prepare.sources.${i}.path`, source.path]),
+    ...listed(
+      'prepare.sources',
+      prepare.sources.map((source) => source.path),
+      '.path',
+    ),
+    ['prepare.chat_template', template !== undefined && isInlineTemplate(template) ? undefined : template],
+    ...listed(
+      'eval.tasks',
+      evaluation.tasks.map((task) => task.path),
+      '.path',
+    ),
+    ['eval.baseline', evaluation.baseline],
   ];
   return written
     .filter((entry): entry is [string, string] => entry[1] !== undefined && !/[*?[{]/.test(entry[1]))

@@ -70,6 +70,19 @@ describe('llmkit', () => {
     expect(stderr).toContain('Expected a path');
   });
 
+  it('refuses a config where none is read, instead of dropping it', async () => {
+    for (const flags of [
+      ['-c', 'configs/quickstart.yaml'],
+      ['--set', 'seed=1'],
+    ]) {
+      expect(await llmkit('doctor', ...flags)).toMatchObject({
+        code: 2,
+        stdout: '',
+        stderr: `error: doctor reads no config file\n  got ${flags[0]}\n  hint: leave out ${flags[0]}\n`,
+      });
+    }
+  });
+
   it('asks for the config file that a command needs', async () => {
     expect(await llmkit('config', 'check')).toMatchObject({
       code: 2,
@@ -124,7 +137,40 @@ describe('llmkit config', () => {
       const { code, stdout, stderr } = await llmkit(...args, '--json');
       expect({ code, stderr }).toEqual({ code: 2, stderr: '' });
       expect(JSON.parse(stdout)).toMatchObject({ ok: false, error: { message: expect.any(String) as string } });
+      for (const output of [['--output', 'jsonl'], ['--output=jsonl']]) {
+        const lines = await llmkit(...args, ...output);
+        expect({ code: lines.code, stderr: lines.stderr }).toEqual({ code: 2, stderr: '' });
+        expect(JSON.parse(lines.stdout)).toMatchObject({
+          type: 'error',
+          error: { message: expect.any(String) as string },
+        });
+      }
     }
+  });
+
+  it('check warns of every file that is not there', async () => {
+    const text = `${good}prepare:
+  sources: [{ path: rows.jsonl }, { path: 'all/*.txt' }]
+  chat_template: chat.jinja
+eval:
+  tasks: [perplexity, { type: intents, path: test.jsonl }]
+  baseline: base.json
+`;
+    const file = path.join(folderOf({ 'a.yaml': text }), 'a.yaml');
+    const { code, stdout } = await llmkit('config', 'check', '-c', file, '--json');
+    expect(code).toBe(0);
+    const { warnings } = JSON.parse(stdout) as { warnings: { where: string }[] };
+    expect(warnings.map(({ where }) => where.split(' ')[1])).toEqual([
+      'prepare.sources.0.path',
+      'prepare.chat_template',
+      'eval.tasks.1.path',
+      'eval.baseline',
+    ]);
+  });
+
+  it('check takes an inline chat template for no file', async () => {
+    const file = path.join(folderOf({ 'a.yaml': `${good}prepare: { chat_template: "{{ x }}" }\n` }), 'a.yaml');
+    expect((await llmkit('config', 'check', '-c', file)).stderr).toBe('');
   });
 
   it('print gives YAML that is a config again, with the same hash', async () => {
