@@ -88,6 +88,7 @@ export async function run(options: QuickstartOptions, context: CommandContext): 
       { name: 'int8 model', path: folder('quantized'), opensWith: 'compressed-tensors' },
       { name: 'evaluation', path: folder('eval'), opensWith: 'results.json, junit.xml' },
     ],
+    config: displayPath(BANK, context.cwd),
     setupMs,
     lifeMs: performance.now() - begun - setupMs,
   });

@@ -24,16 +24,18 @@ const figures: QuickstartFigures = {
   bytes: { merged: 4e6, quantized: 1e6, adapter: 1e5 },
   engine: 'E',
   artifacts: [],
+  config: '../llmkit/configs/quickstart.yaml',
   setupMs: 1000,
   lifeMs: 90_000,
 };
 
 describe("quickstart's report", () => {
   it('shows what LoRA and int8 changed, with the middle speed of the answers', () => {
-    const { ok, summary, tables } = report(figures);
+    const { ok, summary, tables, next } = report(figures);
     const cells = Object.fromEntries(tables![0]!.rows as [string, string][]);
     expect(ok).toBe(true);
     expect(summary).toBe('gate passed: held-out intents 5.0% → 90.0%; the whole life in 1m 30s on E');
+    expect(next).toMatch(/^llmkit generate -c \.\.\/llmkit\/configs\/quickstart\.yaml /);
     expect(cells).toMatchObject({
       'perplexity, int8': '1.206 (0.50% higher)',
       'speed of answering, fp32 → int8': '200 tokens/s → 400 tokens/s (2.00×)',

@@ -28,6 +28,8 @@ export interface QuickstartFigures {
   bytes: { merged: number; quantized: number; adapter: number };
   engine: string;
   artifacts: { name: string; path: string; opensWith: string }[];
+  /** The config to go on with, as written where the user stands. */
+  config: string;
   setupMs: number;
   /** Everything but setup. */
   lifeMs: number;
@@ -44,7 +46,7 @@ export function report(figures: QuickstartFigures): CommandResult {
     summary: `${verdict}: held-out intents ${accuracy}; the whole life in ${formatDuration(lifeMs)} on ${engine}`,
     tables: [tableOf(figures)],
     data: figures as unknown as { [key: string]: Json },
-    next: 'llmkit generate -c configs/quickstart.yaml --model quantized --prompt "My card is gone"',
+    next: `llmkit generate -c ${figures.config} --model quantized --prompt "My card is gone"`,
   };
 }
 
