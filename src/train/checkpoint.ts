@@ -23,6 +23,8 @@ export class CheckpointStore {
   readonly folder: string;
   readonly #keep: number;
   readonly #fingerprint: Fingerprint;
+  /** Steps of an earlier run, which go once this one has a checkpoint of its own. */
+  #earlier: readonly number[] = [];
 
   /** @param keep how many stay; the oldest go first */
   constructor(folder: string, keep: number, fingerprint: Fingerprint) {
@@ -31,9 +33,19 @@ export class CheckpointStore {
     this.#fingerprint = fingerprint;
   }
 
-  /** Steps that have a checkpoint, in order. */
+  /** Steps of this run that have a checkpoint, in order. */
   steps(): number[] {
-    return stepsIn(this.folder);
+    return stepsIn(this.folder).filter((step) => !this.#earlier.includes(step));
+  }
+
+  /**
+   * Begins a run of its own: the checkpoints that are there stay until it has saved one.
+   *
+   * @returns the last step of the earlier run; undefined when there was none
+   */
+  supersede(): number | undefined {
+    this.#earlier = stepsIn(this.folder);
+    return this.#earlier.at(-1);
   }
 
   /**
@@ -48,6 +60,8 @@ export class CheckpointStore {
     } catch (error) {
       throw this.#withLast(error);
     }
+    for (const old of this.#earlier) if (old !== trainer.stepsDone) rmSync(this.#path(old), { recursive: true });
+    this.#earlier = [];
     for (const old of this.steps().slice(0, -this.#keep)) rmSync(this.#path(old), { recursive: true });
     return path;
   }
@@ -110,10 +124,6 @@ export class CheckpointStore {
     const resume = `--resume goes on after step ${last}`;
     const hint = details.hint === undefined ? resume : `${details.hint}; ${resume}`;
     return new LlmkitError(kind, message, { ...details, hint, cause: error });
-  }
-
-  clear(): void {
-    rmSync(this.folder, { recursive: true, force: true });
   }
 
   #path(step: number): string {

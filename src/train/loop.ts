@@ -41,12 +41,15 @@ export interface LoopResult {
   seconds: number;
 }
 
-/** The steps that a run takes, and those of them that warm up (a ratio is rounded up, as transformers does). */
+/**
+ * The steps that a run takes, and those of them that warm up. A ratio is rounded up, as transformers does, but never to all
+ * of them: the only step of a run of one would have rate 0.
+ */
 export function planSteps(options: LoopOptions): { plan: StepPlan; totalSteps: number; schedule: ScheduleOptions } {
   const { batch, accumulation, seed, train } = options;
   const plan = new StepPlan({ numRows: train.numRows, seed, batch, accumulation });
   const totalSteps = options.maxSteps ?? Math.ceil(plan.stepsPerEpoch * options.epochs);
-  const warmupSteps = options.warmupSteps ?? Math.ceil(totalSteps * options.warmupRatio);
+  const warmupSteps = options.warmupSteps ?? Math.min(Math.ceil(totalSteps * options.warmupRatio), totalSteps - 1);
   return { plan, totalSteps, schedule: { ...options.schedule, warmupSteps, totalSteps } };
 }
 

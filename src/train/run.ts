@@ -104,7 +104,7 @@ async function trainOn(
     seed: config.seed,
   });
   try {
-    const fingerprint = { ...options.fingerprint, engine: engine.kind, precision: effective, memory };
+    const fingerprint = { ...options.fingerprint, engine: engine.description, precision: effective, memory };
     const loop = loopOptions(options, trainer, fingerprint, context);
     begin(loop, options.resume, stage, context);
     const result = await trainLoop(loop);
@@ -154,7 +154,11 @@ function loopOptions(
 }
 
 function begin(loop: LoopOptions, resume: boolean, stage: string, { emit }: CommandContext): void {
-  const { plan, totalSteps } = planSteps(loop);
+  const { plan, totalSteps, schedule } = planSteps(loop);
+  if (schedule.type !== 'constant' && schedule.warmupSteps >= totalSteps) {
+    const message = `warmup_steps ${schedule.warmupSteps} covers all ${totalSteps} steps: the rate never reaches its peak`;
+    emit({ type: 'warning', message, where: `${stage}.warmup_steps`, hint: 'lower it, or give warmup_ratio instead' });
+  }
   if (resume) {
     const step = loop.checkpoints.resume(loop.trainer);
     if (step === undefined) {
@@ -165,7 +169,11 @@ function begin(loop: LoopOptions, resume: boolean, stage: string, { emit }: Comm
     }
     emit({ type: 'note', message: `resuming after step ${step}` });
   } else {
-    loop.checkpoints.clear();
+    const last = loop.checkpoints.supersede();
+    if (last !== undefined) {
+      const message = `the checkpoints of an earlier run, up to step ${last}, go when this one has saved its first`;
+      emit({ type: 'warning', message, where: loop.checkpoints.folder, hint: '--resume would go on from them' });
+    }
   }
   const rows = loop.train.numRows;
   emit({ type: 'note', message: `${stage}: ${rows} rows, ${plan.stepsPerEpoch} steps an epoch, ${totalSteps} steps` });

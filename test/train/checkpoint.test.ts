@@ -49,3 +49,17 @@ test('the first checkpoint that cannot be written promises nothing', async () =>
   await expect(store.save(trainerAt(3, full))).rejects.toBe(full);
   expect(readdirSync(folder)).toEqual([]);
 });
+
+test('a new run leaves the checkpoints of an earlier one until it has saved one, whatever their steps', async () => {
+  for (const step of [3, 6]) await new CheckpointStore(folder, 2, {}).save(trainerAt(step));
+  const store = new CheckpointStore(folder, 2, {});
+  expect(store.supersede()).toBe(6);
+  expect(store.steps()).toEqual([]);
+  await expect(store.save(trainerAt(2, full))).rejects.toBe(full);
+  expect(readdirSync(folder).sort()).toEqual(['step-00000003', 'step-00000006']);
+  await store.save(trainerAt(3));
+  expect(readdirSync(folder)).toEqual(['step-00000003']);
+  await store.save(trainerAt(4));
+  expect(store.steps()).toEqual([3, 4]);
+  expect(new CheckpointStore(join(folder, 'none'), 2, {}).supersede()).toBeUndefined();
+});
