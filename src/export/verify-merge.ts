@@ -62,9 +62,9 @@ export function verifyMerge(
   }
 }
 
+/** Largest difference; NaN, which Math.max keeps, when any value is one. */
 function worst(a: Float32Array, b: Float32Array): number {
-  // NaN must not pass for equal.
-  return a.reduce((top, x, i) => (Math.abs(x - b[i]!) <= top ? top : Math.abs(x - b[i]!)), 0);
+  return a.reduce((top, x, i) => Math.max(top, Math.abs(x - b[i]!)), 0);
 }
 
 /** Logits f32 [ROWS * LENGTH, vocab] of random tokens, the same at every call. */

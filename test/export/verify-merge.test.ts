@@ -6,6 +6,7 @@ import { chooseEngine } from '../../src/engine/tf/index.ts';
 import type { TfEngine } from '../../src/engine/tf/index.ts';
 import { mergeAdapter } from '../../src/export/merge.ts';
 import { verifyMerge } from '../../src/export/verify-merge.ts';
+import { openSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
 import { DECODER_FIXTURES } from '../support/decoder-fixture.ts';
 
 const base = join(DECODER_FIXTURES, 'llama-gqa');
@@ -38,6 +39,26 @@ describe('verifying a merge by its logits', () => {
       /does not compute what base and adapter do/,
     );
     expect(() => rmSync(out)).toThrow(/ENOENT/);
+  });
+
+  it('refuses a model with a logit that is not a number, wherever it is', async () => {
+    const merged = join(folder, 'nan');
+    await mergeAdapter({ base, adapter, out: merged });
+    const path = join(merged, 'model.safetensors');
+    const source = openSafetensors(path);
+    const tensors = [...source.tensors].map(([name, { dtype, shape }]) => ({
+      name,
+      dtype,
+      shape: [...shape],
+      bytes: source.read(name).slice(),
+    }));
+    source.close();
+    new DataView(tensors.find(({ name }) => name === 'lm_head.weight')!.bytes.buffer).setFloat32(0, Number.NaN, true);
+    writeSafetensors(
+      path,
+      tensors.map(({ bytes, ...tensor }) => ({ ...tensor, data: () => bytes })),
+    );
+    expect(() => verifyMerge(engine, { base, adapter, merged })).toThrow(/does not compute what base and adapter do/);
   });
 
   it('leaves no tensors behind', () => {
