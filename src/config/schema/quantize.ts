@@ -24,7 +24,12 @@ export const quantizeSchema = z
       .literal([16, 32, 64, 128, 256])
       .optional()
       .describe('w8a16 only: inputs that share a scale; 32 when not given.'),
-    percdamp: z.number().positive().default(0.01).describe('gptq: share of the mean diagonal added to the Hessian.'),
+    percdamp: z
+      .number()
+      .positive()
+      .lt(1)
+      .default(0.01)
+      .describe('gptq: share of the mean diagonal added to the Hessian.'),
     block_size: positiveInt.default(128).describe('gptq: columns worked on at a time; a multiple of group_size.'),
     actorder: z
       .enum(['none', 'static'])
