@@ -79,7 +79,7 @@ describe('words', () => {
   test('the table is the same under every version of Node', () => {
     let checksum = 0x811c9dc5;
     for (const entry of foldTable()) checksum = Math.imul(checksum ^ entry, 0x01000193) >>> 0;
-    expect(checksum).toBe(1237724940);
+    expect(checksum).toBe(669986572);
   });
 });
 
@@ -162,7 +162,7 @@ describe('MinHasher', () => {
     const digest = (text: string) =>
       hasher.signature(text)!.reduce((sum, value) => Math.imul(sum, 31) ^ value, 0) >>> 0;
     expect(['The quick brown fox jumps over the lazy dog.', '我们在这里使用了最小哈希算法。', 'x'].map(digest)).toEqual(
-      [3506033166, 401644509, 203588140],
+      [518336475, 3876491956, 479555882],
     );
   });
 

@@ -1,20 +1,22 @@
 import { CLASSES, LETTER, NUMBER } from '../../tokenizer/unicode.ts';
 import { DROPPED_MARKS, SPACING_MARKS } from './mark-ranges.ts';
 
-/** What a UTF-16 unit is to shingling, in bits 16 and up of its entry in `FOLD`; what it is hashed as lies below. */
+/** What a UTF-16 unit is to shingling, in these bits of its entry in the table; what it is hashed as lies below. */
+export const KIND = 7 << 16;
 export const SEPARATOR = 0;
-/** Lead surrogate of pictographs, U+1F000 to U+1FBFF: a separator with its trail. */
-export const SEPARATOR_LEAD = 1 << 16;
-/** Accents and invisible characters: as if they were not there. */
-export const DROPPED = 2 << 16;
-/** Lead surrogate of U+E0000 to U+E03FF (tags, ideographic variation selectors): dropped with its trail. */
-export const DROPPED_LEAD = 3 << 16;
+/** Part of a word: letters, spacing marks, surrogates of other letters. */
+export const WORD = 1 << 16;
 /** A character that is a word by itself: Han, kana, bopomofo, Thai, Lao, Myanmar, Khmer. */
-export const SINGLE = 4 << 16;
+export const SINGLE = 2 << 16;
+export const DIGIT = 3 << 16;
+/** Accents and invisible characters: as if they were not there. */
+export const DROPPED = 4 << 16;
+/** Lead surrogate of U+E0000 to U+E03FF (tags, ideographic variation selectors): dropped with its trail. */
+export const DROPPED_LEAD = 5 << 16;
 /** Lead surrogate of U+20000 to U+3FFFF, Han all of them. */
-export const SINGLE_LEAD = 5 << 16;
-export const DIGIT = 6 << 16;
-export const WORD = 7 << 16;
+export const SINGLE_LEAD = 6 << 16;
+/** Lead surrogate of pictographs, U+1F000 to U+1FBFF: a separator with its trail. */
+export const SEPARATOR_LEAD = 7 << 16;
 
 /** Blocks of scripts that are written without spaces between words. Hangul is not: Korean has them. */
 const UNSPACED: readonly (readonly [number, number])[] = [
@@ -29,13 +31,13 @@ const UNSPACED: readonly (readonly [number, number])[] = [
   [0xf900, 0xfaff],
   [0xff66, 0xff9f],
 ];
-/** Ranges whose characters lowercase and decompose to themselves (Han, Hangul), left out to start faster. */
+/**
+ * Letters that count as themselves: Han and Hangul, to start faster (a syllable would decompose, and is the same as its
+ * parts only after NFC); and those newer than Unicode 15, Node 20's, which a newer Node would lowercase.
+ */
 const PLAIN: readonly (readonly [number, number])[] = [
   [0x3400, 0x9fff],
   [0xac00, 0xd7ff],
-];
-/** Letters newer than Unicode 15, Node 20's: a newer Node would lowercase them, and signatures would differ. */
-const YOUNG: readonly (readonly [number, number])[] = [
   [0x1c89, 0x1c8a],
   [0xa7cb, 0xa7ff],
 ];
@@ -57,13 +59,15 @@ function makeTable(): Uint32Array {
   const fold = new Uint32Array(0x10000);
   const dropped = marks(DROPPED_MARKS);
   const spacing = marks(SPACING_MARKS);
+  const unspaced = setOf(UNSPACED);
+  const plain = setOf(PLAIN);
   for (let code = 0; code < 0x10000; code++) {
     const kind = CLASSES[code];
     if (dropped[code] === 1) fold[code] = DROPPED;
     else if (kind === NUMBER) fold[code] = DIGIT | 0x30;
     else if (kind === LETTER || spacing[code] === 1) {
-      const single = within(UNSPACED, code);
-      fold[code] = (single ? SINGLE : WORD) | (within(PLAIN, code) ? code : baseOf(code, dropped));
+      const kindOfWord = unspaced[code] === 1 ? SINGLE : WORD;
+      fold[code] = kindOfWord | (plain[code] === 1 ? code : baseOf(code, dropped));
     }
   }
   // Surrogates: letters and digits of the other planes are parts of words.
@@ -78,7 +82,6 @@ function makeTable(): Uint32Array {
 function baseOf(code: number, dropped: Uint8Array): number {
   // A final sigma is a sigma.
   if (code === 0x3c2) return 0x3c3;
-  if (within(YOUNG, code)) return code;
   const decomposed = String.fromCharCode(code).toLowerCase().normalize('NFD');
   let base = 0;
   for (let i = 0; i < decomposed.length; i++) {
@@ -90,8 +93,10 @@ function baseOf(code: number, dropped: Uint8Array): number {
   return base === 0 ? code : base;
 }
 
-function within(ranges: readonly (readonly [number, number])[], code: number): boolean {
-  return ranges.some(([first, last]) => code >= first && code <= last);
+function setOf(ranges: readonly (readonly [number, number])[]): Uint8Array {
+  const set = new Uint8Array(0x10000);
+  for (const [first, last] of ranges) set.fill(1, first, last + 1);
+  return set;
 }
 
 /** Expands pairs of gap and length in base 36. */
