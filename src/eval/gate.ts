@@ -23,8 +23,9 @@ export interface GateCheck {
  * missing or was taken on other documents.
  *
  * `max_regression` is paired, document by document. Perplexity: the upper 95% confidence bound of the ratio to the baseline,
- * less one, by linearization of ln(PPL / PPL_base) = sum of log-probability lost / sum of tokens. Accuracy: the points lost,
- * with McNemar's exact test of the answers that changed said beside it.
+ * less one, by linearization of ln(PPL / PPL_base) = sum of log-probability lost / sum of tokens. Bits: the same bound of
+ * bits / bits_base, less one. Accuracy: the points lost, with McNemar's exact test of the answers that changed said beside
+ * it.
  */
 export function checkGates(
   gates: Readonly<Record<string, GateConfig>>,
@@ -91,24 +92,32 @@ function regression(task: string, metric: Metric, limit: number, baseline: Basel
   if (now.ids.length !== then.ids.length || now.ids.some((id, i) => id !== then.ids[i])) {
     return fail('the baseline was taken on other documents, or with another tokenizer');
   }
-  if (now.kind === 'perplexity' && then.kind === 'perplexity') return perplexityRegression(metric, now, then, limit);
   if (now.kind === 'accuracy' && then.kind === 'accuracy') return accuracyRegression(metric, now, then, limit);
-  return fail('the figures are of different kinds');
+  if (now.kind === 'accuracy' || then.kind === 'accuracy') return fail('the figures are of different kinds');
+  // The same text, cut into other tokens: a perplexity of each means something else.
+  if (now.weights.some((weight, i) => weight !== then.weights[i])) {
+    return fail('the baseline was taken with another tokenizer');
+  }
+  return perplexityRegression(metric, now, then, limit);
 }
 
-type Perplexity = Extract<PairedFigures, { kind: 'perplexity' }>;
+type Perplexity = Extract<PairedFigures, { kind: 'perplexity' | 'bits' }>;
 type Accuracy = Extract<PairedFigures, { kind: 'accuracy' }>;
 
 function perplexityRegression({ name }: Metric, now: Perplexity, then: Perplexity, limit: number): Outcome {
   const lost = now.logProbs.map((logProb, i) => then.logProbs[i]! - logProb);
-  const ratio = total(lost) / total(now.weights);
-  const error = ratioError(lost, now.weights);
+  const isBits = now.kind === 'bits';
+  // Bits grow by what was lost over what there was; a perplexity by the exponential of what was lost over the tokens.
+  const over = isBits ? then.logProbs.map((logProb) => -logProb) : now.weights;
+  const growth = (ratio: number): number => (isBits ? ratio : Math.expm1(ratio));
+  const ratio = total(lost) / total(over);
+  const error = ratioError(lost, over);
   const upper = error === undefined ? Infinity : ratio + studentQuantile(0.95, lost.length - 1) * error;
-  const value = Math.expm1(upper);
+  const value = growth(upper);
   const pass = value <= limit;
   const bound = Number.isFinite(value) ? formatPercent(value, 2) : 'unbounded (fewer than two documents)';
   const message =
-    `${name} is ${formatPercent(Math.expm1(ratio), 2)} above the baseline, at most ${bound} (95%, ${lost.length} documents); ` +
+    `${name} is ${formatPercent(growth(ratio), 2)} above the baseline, at most ${bound} (95%, ${lost.length} documents); ` +
     `${pass ? 'allowed' : 'only allowed'} ${formatPercent(limit, 2)}`;
   return { value, pass, message };
 }

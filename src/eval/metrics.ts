@@ -4,10 +4,11 @@ import { mean, standardError } from '../core/stats.ts';
 
 /**
  * Figures of single documents behind a metric: what a paired comparison with a baseline needs. Perplexity: exp(-sum of
- * logProbs / sum of weights), a weight being the document's tokens, words or bytes. Accuracy: the mean of `correct`.
+ * logProbs / sum of weights), a weight being the document's tokens, words or bytes; bits: the exponent itself, over ln 2.
+ * Accuracy: the mean of `correct`.
  */
 export type PairedFigures =
-  | { kind: 'perplexity'; ids: string[]; logProbs: number[]; weights: number[] }
+  | { kind: 'perplexity' | 'bits'; ids: string[]; logProbs: number[]; weights: number[] }
   | { kind: 'accuracy'; ids: string[]; correct: number[] };
 
 export interface Metric {
@@ -85,8 +86,10 @@ export function perplexityMetric(
 
 /** The same figures in bits for each unit of weight: -sum / sum / ln 2. */
 export function bitsMetric(name: string, label: string, perplexity: Metric): Metric {
+  const { paired } = perplexity;
   return {
     ...perplexity,
+    paired: paired?.kind === 'perplexity' ? { ...paired, kind: 'bits' } : undefined,
     name,
     label,
     value: Math.log2(perplexity.value),

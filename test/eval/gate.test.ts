@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { studentQuantile } from '../../src/core/stats.ts';
 import { makeBaseline, readBaseline, writeBaseline } from '../../src/eval/baseline.ts';
 import { checkGates, verdict } from '../../src/eval/gate.ts';
-import { accuracyMetric, perplexityMetric, type TaskResult } from '../../src/eval/metrics.ts';
+import { accuracyMetric, bitsMetric, perplexityMetric, type TaskResult } from '../../src/eval/metrics.ts';
 import { failure } from '../support/failure.ts';
 
 function task(name: string, ...metrics: TaskResult['metrics']): TaskResult {
@@ -110,9 +110,44 @@ describe('regression of perplexity', () => {
     ]);
     expect(check(ppl(2, 0, ['x', 'd1', 'd2', 'd3', 'd4', 'd5']))).toMatch(/other documents/);
     expect(check(ppl(2), makeBaseline('base', [intents([1])]))).toMatch(/no perplexity.perplexity/);
+    const fewerTokens = makeBaseline('base', [ppl(2)]);
+    const paired = fewerTokens.tasks['perplexity']!['perplexity']!.paired as { weights: number[] };
+    paired.weights[2]! -= 1;
+    expect(check(ppl(2), fewerTokens)).toMatch(/with another tokenizer/);
     const one = (logProb: number): TaskResult =>
       task('perplexity', perplexityMetric('perplexity', '', [{ id: 'a', logProb, weight: 3 }]));
     expect(check(one(-3), makeBaseline('base', [one(-3)]))).toMatch(/unbounded/);
+  });
+});
+
+describe('regression of bits per byte', () => {
+  const bits = (perToken: number, wobble = 0): TaskResult => {
+    const bytes = ppl(perToken, wobble).metrics[0]!;
+    return task('perplexity', bytes, bitsMetric('bits_per_byte', '', bytes));
+  };
+
+  it('is a share of the bits, not of the perplexity that has them as exponent', () => {
+    const baseline = makeBaseline('base', [bits(2)]);
+    const gate = (limit: number) =>
+      checkGates({ bits_per_byte: { max_regression: limit } }, [bits(2.02)], baseline)[0]!;
+    // 1% more bits; byte_perplexity would be 2% higher.
+    expect(gate(0.0101)).toMatchObject({
+      pass: true,
+      message: expect.stringMatching(/^bits_per_byte is 1\.00% above/),
+    });
+    expect(gate(0.0101).value).toBeCloseTo(0.01, 10);
+    expect(gate(0.0099).pass).toBe(false);
+  });
+
+  it('has the 95% upper bound of the ratio, by linearization', () => {
+    const [then, now] = [bits(2), bits(2.02, 0.01)];
+    const [check] = checkGates({ bits_per_byte: { max_regression: 1 } }, [now], makeBaseline('base', [then]));
+    const before = tokens.map((t) => 2 * t);
+    const lost = tokens.map((t, i) => t * (0.02 + 0.01 * (i % 2 === 0 ? 1 : -1)));
+    const all = before.reduce((a, b) => a + b);
+    const ratio = lost.reduce((a, b) => a + b) / all;
+    const spread = lost.reduce((sum, x, i) => sum + (x - ratio * before[i]!) ** 2, 0);
+    expect(check!.value).toBeCloseTo(ratio + (studentQuantile(0.95, 5) * Math.sqrt((spread * 6) / 5)) / all, 10);
   });
 });
 

@@ -71,7 +71,7 @@ const gateSchema = z
     max_regression: fraction
       .optional()
       .describe(
-        'How much worse than the baseline is allowed, 0.005 or 0.5%: of perplexity (the upper 95% bound), or points of accuracy.',
+        'How much worse than the baseline is allowed, 0.005 or 0.5%: of perplexity or bits (the upper 95% bound), or points of accuracy.',
       ),
   })
   .refine((gate) => Object.values(gate).some((bound) => bound !== undefined), {
