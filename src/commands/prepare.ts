@@ -1,9 +1,10 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { displayPath, type LoadedConfig } from '../config/index.ts';
 import type { CommandContext, CommandResult, Json, Table } from '../core/events.ts';
 import { formatCount, formatDuration, formatPercent } from '../core/format.ts';
 import { prepare } from '../data/prepare.ts';
-import type { PrepareReport } from '../data/report.ts';
+import type { PrepareReport } from '../data/report/report.ts';
 
 export interface PrepareOptions {
   config: LoadedConfig;
@@ -23,12 +24,10 @@ export async function run(options: PrepareOptions, context: CommandContext): Pro
     command: 'prepare',
     message: `${count} ${count === 1 ? 'source' : 'sources'} to ${shown}`,
   });
-  const { report, cached } = await prepare(
-    config,
-    dir,
-    context,
-    options.force === undefined ? {} : { force: options.force },
-  );
+  const { report, cached } = await prepare(config, dir, context, {
+    threads: config.config.prepare.threads ?? availableParallelism(),
+    force: options.force,
+  });
   const ms = performance.now() - begun;
   context.emit({ type: 'artifact', kind: 'prepared', path: dir });
   context.emit({ type: 'artifact', kind: 'report', path: join(dir, 'report.json') });
@@ -40,7 +39,7 @@ export async function run(options: PrepareOptions, context: CommandContext): Pro
     summary: cached
       ? `nothing has changed: ${shown} is up to date (${figures}); --force makes it again`
       : `${shown}: ${figures}, in ${formatDuration(ms)}`,
-    tables: [funnelTable(report), splitTable(report)],
+    tables: [funnelTable(report), ...ruleTables(report), splitTable(report)],
     data: { dir, cached, report: JSON.parse(JSON.stringify(report)) as Json },
     next: `llmkit ${nextCommand(config)} -c ${displayPath(config.path, context.cwd)}`,
   };
@@ -61,15 +60,41 @@ function funnelTable(report: PrepareReport): Table {
       { name: 'tokens', align: 'right' },
       { name: 'note' },
     ],
-    rows: report.funnel.map(({ stage, rows, dropped, tokens, note }) => [
+    rows: report.funnel.map(({ stage, rows, dropped, tokens, estimated, note }) => [
       stage,
       formatCount(rows),
       dropped === 0 ? '' : formatCount(dropped),
-      tokens === undefined ? '' : formatCount(tokens),
+      tokens === undefined ? '' : `${estimated === true ? '~' : ''}${formatCount(tokens)}`,
       // The reason for losses is only of interest where there were some.
       dropped === 0 && ['malformed', 'empty', 'duplicates'].includes(note) ? '' : note,
     ]),
   };
+}
+
+/** What rules dropped and steps changed, where there is anything of it. */
+function ruleTables(report: PrepareReport): Table[] {
+  const tables: Table[] = [];
+  const drops = Object.entries(report.dropped_by_rule).sort(([, a], [, b]) => b.count - a.count);
+  if (drops.length > 0) {
+    tables.push({
+      title: 'dropped by rule',
+      columns: [{ name: 'rule' }, { name: 'rows', align: 'right' }, { name: 'for example' }],
+      rows: drops.map(([rule, { count, examples }]) => {
+        const [example] = examples;
+        const shown = example === undefined ? '' : `${example.row}: ${example.value}, limit ${example.limit}`;
+        return [rule, formatCount(count), shown];
+      }),
+    });
+  }
+  const changes = Object.entries(report.changes);
+  if (changes.length > 0) {
+    tables.push({
+      title: 'changed',
+      columns: [{ name: 'what' }, { name: 'times', align: 'right' }],
+      rows: changes.map(([what, count]) => [what, formatCount(count)]),
+    });
+  }
+  return tables;
 }
 
 function splitTable(report: PrepareReport): Table {

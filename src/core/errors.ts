@@ -68,3 +68,14 @@ export class LlmkitErrors extends LlmkitError {
     return { ...super.toJSON(), errors: this.errors.map((error) => error.toJSON()) };
   }
 }
+
+/** The error that `toJSON` made a record of, on the other side of a worker boundary. */
+export function restoreError(record: ErrorRecord & { errors?: ErrorRecord[] }): LlmkitError {
+  const { kind, message, stack, errors, ...details } = record;
+  const error =
+    errors === undefined
+      ? new LlmkitError(kind, message, details)
+      : new LlmkitErrors(kind, message, errors.map(restoreError));
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}

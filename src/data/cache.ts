@@ -12,31 +12,26 @@ import {
   outputsPresent,
   readManifest,
 } from '../io/manifest.ts';
-import type { Input } from './ingest.ts';
 import { configuredTemplate, tokenizerFolder } from './tokenizer.ts';
 
 /** Raise it whenever the same config and inputs would give other bytes than before. */
-export const PREPARE_FORMAT = 2;
+export const PREPARE_FORMAT = 3;
 
 /** What the result depends on beside the inputs' bytes. */
 export function dependedOn(config: LoadedConfig): { [key: string]: Json } {
   const { prepare, seed } = config.config;
-  return { format: PREPARE_FORMAT, seed, prepare: JSON.parse(JSON.stringify(prepare)) as Json };
+  const { threads: _, ...rest } = prepare;
+  return { format: PREPARE_FORMAT, seed, prepare: JSON.parse(JSON.stringify(rest)) as Json };
 }
 
-/** Every file that is read, hashed: data, the tokenizer, the chat template. */
-export function describeInputs(config: LoadedConfig, inputs: readonly Input[]): FileRecord[] {
+/** The files of the tokenizer and of the chat template, hashed. */
+export function tokenizerInputs(config: LoadedConfig): FileRecord[] {
   const tokenizer = tokenizerFolder(config);
-  const tokenizerFiles = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'chat_template.jinja']
+  const files = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'chat_template.jinja']
     .map((name) => (tokenizer === undefined ? '' : join(tokenizer, name)))
     .filter((path) => path !== '' && existsSync(path));
   const template = configuredTemplate(config)?.file;
-  const paths = [
-    ...inputs.map((input) => input.file.path),
-    ...tokenizerFiles,
-    ...(template === undefined ? [] : [template]),
-  ];
-  return paths.map(describeFile);
+  return [...files, ...(template === undefined ? [] : [template])].map(describeFile);
 }
 
 /** The manifest of `dir` when preparing again would only make the same bytes. */

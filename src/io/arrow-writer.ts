@@ -87,32 +87,19 @@ export class DatasetWriter {
   }
 
   /** Writes what is pending and the two JSON files. A split without rows is a file with a schema and no batch. */
-  finish(): { numRows: number; bytes: number; files: string[] } {
+  finish(): { numRows: number; bytes: number; files: string[]; fingerprint: string } {
     this.#flush();
     if (this.#shards === 0) this.#openShard();
     this.#closeShard();
     const files: string[] = [];
     for (let i = 0; i < this.#shards; i++) {
-      const name = `data-${pad(i)}-of-${pad(this.#shards)}.arrow`;
+      const name = shardName(i, this.#shards);
       renameSync(join(this.#dir, partName(i)), join(this.#dir, name));
       files.push(name);
     }
-    const state = {
-      _data_files: files.map((filename) => ({ filename })),
-      _fingerprint: this.#fingerprint.digest('hex').slice(0, 16),
-      _format_columns: null,
-      _format_kwargs: {},
-      _format_type: null,
-      _output_all_columns: false,
-      _split: this.#options.split,
-    };
-    const features = huggingFaceFeatures(this.#features);
-    const info = { citation: '', description: '', features, homepage: '', license: '' };
-    this.#write(() => {
-      writeFileSync(join(this.#dir, 'state.json'), `${JSON.stringify(state, null, 2)}\n`);
-      writeFileSync(join(this.#dir, 'dataset_info.json'), `${JSON.stringify(info, null, 2)}\n`);
-    });
-    return { numRows: this.#rows, bytes: this.#bytes, files };
+    const fingerprint = this.#fingerprint.digest('hex').slice(0, 16);
+    this.#write(() => writeDatasetFiles(this.#dir, this.#features, files, fingerprint, this.#options.split));
+    return { numRows: this.#rows, bytes: this.#bytes, files, fingerprint };
   }
 
   /** Closes the file without finishing, after an error. */
@@ -166,6 +153,53 @@ export class DatasetWriter {
       throw ioError(error, `cannot write ${this.#dir}`, this.#dir);
     }
   }
+}
+
+/** A dataset that a DatasetWriter finished, to be joined with others. */
+export interface DatasetPiece {
+  dir: string;
+  files: readonly string[];
+  fingerprint: string;
+}
+
+/** Makes one dataset in the new folder `dir` of the files of several, which are moved there, in this order. */
+export function joinDatasets(dir: string, features: Features, pieces: readonly DatasetPiece[], split: string): void {
+  const count = pieces.reduce((sum, piece) => sum + piece.files.length, 0);
+  const hash = createHash('sha256');
+  const files: string[] = [];
+  mkdirSync(dir, { recursive: true });
+  for (const piece of pieces) {
+    hash.update(piece.fingerprint);
+    for (const file of piece.files) {
+      const name = shardName(files.length, count);
+      renameSync(join(piece.dir, file), join(dir, name));
+      files.push(name);
+    }
+  }
+  const fingerprint = pieces.length === 1 ? pieces[0]!.fingerprint : hash.digest('hex').slice(0, 16);
+  writeDatasetFiles(dir, features, files, fingerprint, split);
+}
+
+/** state.json and dataset_info.json. */
+function writeDatasetFiles(
+  dir: string,
+  features: Features,
+  files: readonly string[],
+  fingerprint: string,
+  split: string | null,
+): void {
+  const state = {
+    _data_files: files.map((filename) => ({ filename })),
+    _fingerprint: fingerprint,
+    _format_columns: null,
+    _format_kwargs: {},
+    _format_type: null,
+    _output_all_columns: false,
+    _split: split,
+  };
+  const info = { citation: '', description: '', features: huggingFaceFeatures(features), homepage: '', license: '' };
+  writeFileSync(join(dir, 'state.json'), `${JSON.stringify(state, null, 2)}\n`);
+  writeFileSync(join(dir, 'dataset_info.json'), `${JSON.stringify(info, null, 2)}\n`);
 }
 
 /** Marks `dir` as a `datasets.DatasetDict` whose splits are its folders of these names. */
@@ -266,4 +300,5 @@ function huggingFaceFeatures(features: Features): Record<string, unknown> {
 }
 
 const pad = (index: number): string => String(index).padStart(5, '0');
+const shardName = (index: number, count: number): string => `data-${pad(index)}-of-${pad(count)}.arrow`;
 const partName = (index: number): string => `part-${pad(index)}.arrow`;

@@ -5,7 +5,7 @@ import { afterAll } from 'vitest';
 import { loadConfig } from '../../src/config/index.ts';
 import type { LlmkitEvent } from '../../src/core/events.ts';
 import { type Preparation, prepare } from '../../src/data/prepare.ts';
-import type { PrepareReport } from '../../src/data/report.ts';
+import type { PrepareReport } from '../../src/data/report/report.ts';
 import { openPrepared } from '../../src/data/prepared.ts';
 import { loadTokenizer } from '../../src/tokenizer/index.ts';
 

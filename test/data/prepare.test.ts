@@ -45,8 +45,9 @@ describe('prepare', () => {
       ['fit', 50, 0],
       ['pack', expect.any(Number), 0],
     ]);
-    expect(report.duplicates.rows).toEqual([
-      { row: expect.stringMatching(/chat.jsonl:51$/), same_as: expect.stringMatching(/chat.jsonl:4$/) },
+    expect(report.duplicates).toMatchObject({ exact: 1, near: 0, clusters: { count: 1, largest: 2 } });
+    expect(report.duplicates.largest).toEqual([
+      { kept: expect.stringMatching(/chat.jsonl:4$/), size: 2, others: [expect.stringMatching(/chat.jsonl:51$/)] },
     ]);
     expect(report.stop_tokens).toEqual([{ id: 2, token: '<|im_end|>', count: 50 }]);
     expect([report.splits['train']!.examples, report.splits['validation']!.examples]).toEqual([45, 5]);
@@ -136,7 +137,7 @@ describe('prepare', () => {
     const error = await failure(project.prepare(section, {}, controller.signal));
     expect(error.kind).toBe('interrupted');
     expect(await hashes(project.out)).toEqual(before);
-    expect(readdirSync(join(project.dir, 'out'))).toEqual(['prepared']);
+    expect(readdirSync(join(project.dir, 'out'))).toEqual(['prepared', 'prepared.work']);
   });
 });
 
@@ -241,9 +242,7 @@ describe('what prepare refuses', () => {
       message: 'there is no column answer',
       got: 'columns question, reply',
     });
-    expect((await failure(prepare({ sources: [{ path: project.file('e.jsonl', '') }] }))).message).toMatch(
-      /holds no rows/,
-    );
+    expect((await failure(prepare({ sources: [{ path: project.file('e.jsonl', '') }] }))).message).toMatch(/is empty/);
     expect(await failure(prepare({ sources: [{ path: 'data/nope.jsonl' }] }))).toMatchObject({
       message: expect.stringMatching(/there is no file/),
       where: expect.stringMatching(/config.yaml:1:\d+ prepare.sources/),

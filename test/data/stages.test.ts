@@ -1,21 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { SourceConfig } from '../../src/config/index.ts';
-import { type CleanConfig, cleanExample, isEmptyExample } from '../../src/data/clean.ts';
-import { FATE, markDuplicates } from '../../src/data/dedup.ts';
-import { detectMapping } from '../../src/data/detect.ts';
-import { hashExample, HashIndex } from '../../src/data/hash-index.ts';
-import { Lengths } from '../../src/data/lengths.ts';
-import { mapRow } from '../../src/data/map.ts';
-import { markValidation } from '../../src/data/split.ts';
+import { Lengths } from '../../src/data/encode/lengths.ts';
+import { detectMapping } from '../../src/data/read/detect.ts';
+import { mapRow } from '../../src/data/read/map.ts';
 
 const source = (more: object = {}): SourceConfig => ({
   path: 'x',
   format: 'auto',
   type: 'auto',
   sample_by: 'auto',
+  weight: 1,
   ...more,
 });
 const turn = (role: string, content: string) => ({ role, content });
@@ -124,99 +118,9 @@ describe('mapping rows', () => {
   });
 });
 
-describe('cleaning', () => {
-  const all: CleanConfig = { unicode: 'nfc', control_chars: true, whitespace: true };
-  const clean = (text: string, config: Partial<CleanConfig> = {}) => {
-    const example = cleanExample({ type: 'text', text }, { ...all, ...config });
-    return example.type === 'text' ? example.text : '';
-  };
-
-  it('normalizes, drops control and zero-width characters, and tidies whitespace', () => {
-    expect(clean('e\u0301\u200b\u0007\ufeff')).toBe('é');
-    expect(clean('\n \n  a  \r\nb\t\rc\n\n\n\nd \n')).toBe('  a\nb\nc\n\nd');
-  });
-
-  it('keeps tabs, indentation, and the joiners that emoji and Persian need', () => {
-    const text = 'if x:\n\ty\n    z 👩‍👩‍👧 می‌خواهم';
-    expect(clean(text)).toBe(text);
-  });
-
-  it('does what the config says only', () => {
-    expect(clean('ﬁ e\u0301', { unicode: 'none' })).toBe('ﬁ e\u0301');
-    expect(clean('ﬁ', { unicode: 'nfkc' })).toBe('fi');
-    expect(clean('a \u0007\r\n', { whitespace: false })).toBe('a \r\n');
-    expect(clean('a\u0007', { control_chars: false })).toBe('a\u0007');
-  });
-
-  it('keeps the ends of prompts and completions, which are joined as they stand', () => {
-    const example = { type: 'prompt-completion', prompt: 'Q: x\r\nA: ', completion: ' y ' } as const;
-    expect(cleanExample(example, all)).toEqual({ ...example, prompt: 'Q: x\nA: ' });
-  });
-
-  it('knows when nothing is left', () => {
-    expect(isEmptyExample(cleanExample({ type: 'text', text: ' \u200b\n' }, all))).toBe(true);
-    expect(isEmptyExample({ type: 'messages', messages: [turn('user', ' '), turn('assistant', 'a')] })).toBe(false);
-  });
-});
-
-describe('dedup and split', () => {
-  let dir: string;
-  let next = 0;
-  beforeAll(() => {
-    dir = mkdtempSync(join(tmpdir(), 'llmkit-hash-'));
-  });
-  afterAll(() => rmSync(dir, { recursive: true }));
-
-  function indexOf(texts: string[], seed = 1): HashIndex {
-    const index = new HashIndex(join(dir, String(next++)));
-    for (const text of texts) index.add(hashExample({ type: 'text', text }, seed));
-    index.close();
-    return index;
-  }
-  const held = (texts: string[], fates: Uint8Array) => texts.filter((_, row) => fates[row] === FATE.validation).sort();
-
-  it('keeps the first of equal rows', () => {
-    const texts = ['a', 'b', 'a', 'c', 'a', 'b'];
-    const fates = new Uint8Array(6);
-    const { duplicates, shown } = markDuplicates(indexOf(texts), fates);
-    expect([...fates]).toEqual([0, 0, 2, 0, 2, 2]);
-    expect(duplicates).toBe(3);
-    expect(shown.map(({ row, first }) => [row, first]).sort()).toEqual([
-      [2, 0],
-      [4, 0],
-      [5, 1],
-    ]);
-  });
-
-  it('holds out the same rows whatever their order, others with another seed, and as many as asked', () => {
-    const texts = Array.from({ length: 2000 }, (_, i) => `row ${i}`);
-    const fates = (list: string[], seed: number, validation: number) => {
-      const marks = new Uint8Array(list.length);
-      const marked = markValidation(indexOf(list, seed), marks, validation, 'w');
-      expect(marked).toBe(held(list, marks).length);
-      return held(list, marks);
-    };
-    const first = fates(texts, 1, 0.05);
-    expect(first.length).toBe(100);
-    expect(fates(texts.toReversed(), 1, 0.05)).toEqual(first);
-    expect(fates(texts, 2, 0.05)).not.toEqual(first);
-    expect(fates(texts, 1, 7).length).toBe(7);
-    expect(fates(texts.slice(0, 10), 1, 0.001).length).toBe(1);
-    expect(fates(texts, 1, 0)).toEqual([]);
-  });
-
-  it('never puts equal rows on both sides, and refuses to hold out everything', () => {
-    const texts = ['a', 'a', 'a', 'b', 'c'];
-    const fates = new Uint8Array(5);
-    markValidation(indexOf(texts), fates, 2, 'w');
-    expect(new Set([...fates].slice(0, 3)).size).toBe(1);
-    expect(() => markValidation(indexOf(['a', 'b']), new Uint8Array(2), 2, 'w')).toThrow(/leaves no rows/);
-  });
-});
-
 describe('Lengths', () => {
   it('gives exact percentiles and a histogram by powers of two', () => {
-    const lengths = new Lengths(100);
+    const lengths = new Lengths();
     for (let i = 1; i <= 100; i++) lengths.add(i);
     expect([0.5, 0.9, 1].map((fraction) => lengths.percentile(fraction))).toEqual([50, 90, 100]);
     expect(lengths.histogram()).toEqual([

@@ -10,3 +10,14 @@ export function failure(run: () => unknown): LlmkitError {
   }
   throw new Error('nothing was thrown');
 }
+
+/** The LlmkitError that `promise` rejects with; anything else goes on, and no rejection fails the test. */
+export async function rejection(promise: Promise<unknown>): Promise<LlmkitError> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof LlmkitError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}

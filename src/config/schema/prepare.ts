@@ -1,13 +1,24 @@
 import { z } from 'zod';
 import { fileOrFolder, positiveInt } from './common.ts';
+import {
+  cleanSchema,
+  decontaminateSchema,
+  dedupSchema,
+  filtersSchema,
+  keywordsSchema,
+  languageSchema,
+  piiSchema,
+} from './prepare-text.ts';
 
 /** Which roles each type of row has; `columns` says under which name the file keeps a role. */
 export const rolesOfType = {
   text: ['text'],
-  messages: ['messages'],
-  sharegpt: ['conversations', 'system'],
-  alpaca: ['instruction', 'input', 'output', 'system'],
-  'prompt-completion': ['prompt', 'completion', 'system'],
+  messages: ['messages', 'tools'],
+  sharegpt: ['conversations', 'system', 'tools'],
+  alpaca: ['instruction', 'input', 'output', 'system', 'history'],
+  'prompt-completion': ['prompt', 'completion', 'system', 'tools'],
+  // The prompt under its own name, or as LLaMA-Factory has it: the turns before, or an instruction and its input.
+  preference: ['prompt', 'chosen', 'rejected', 'system', 'conversations', 'instruction', 'input'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type RowType = keyof typeof rolesOfType;
@@ -23,24 +34,33 @@ const columnsSchema = z.strictObject({
   output: columnName,
   prompt: columnName,
   completion: columnName,
+  chosen: columnName,
+  rejected: columnName,
   system: columnName,
+  tools: columnName,
+  history: columnName,
 });
 
 export const sourceSchema = z
   .strictObject({
-    path: fileOrFolder.describe('A file, or a glob such as data/*.jsonl.'),
+    path: fileOrFolder.describe('A file, a folder, or a glob such as data/**/*.jsonl.'),
     format: z
-      .enum(['auto', 'jsonl', 'txt', 'csv', 'parquet'])
+      .enum(['auto', 'jsonl', 'json', 'txt', 'csv', 'parquet', 'arrow', 'html'])
       .default('auto')
-      .describe('Of the file; auto goes by its name.'),
+      .describe('Of the file, which may be packed (.gz, .zst); auto goes by its name.'),
     type: z
-      .enum(['auto', 'text', 'messages', 'sharegpt', 'alpaca', 'prompt-completion'])
+      .enum(['auto', 'text', 'messages', 'sharegpt', 'alpaca', 'prompt-completion', 'preference'])
       .default('auto')
       .describe('Of a row; auto looks at the first rows.'),
     sample_by: z
       .enum(['auto', 'line', 'paragraph', 'document'])
       .default('auto')
       .describe('What one row of a txt file is; auto: paragraphs where blank lines part them, else lines.'),
+    weight: z
+      .number()
+      .positive()
+      .default(1)
+      .describe('How often its training rows are used: 2 is twice each, 0.5 is half of them, chosen by the seed.'),
     columns: columnsSchema
       .optional()
       .describe('Role: column of the file, e.g. { prompt: question, completion: answer }.'),
@@ -78,16 +98,6 @@ export const sourceSchema = z
     });
   });
 
-const cleanSchema = z.strictObject({
-  unicode: z.enum(['nfc', 'nfkc', 'none']).default('nfc').describe('Unicode normalization form.'),
-  control_chars: z.boolean().default(true).describe('Remove control and zero-width characters, save tab and newline.'),
-  whitespace: z.boolean().default(true).describe('CRLF to LF, no trailing spaces, at most two newlines in a row.'),
-});
-
-const dedupSchema = z.strictObject({
-  exact: z.boolean().default(true).describe('Drop rows whose cleaned text was seen before.'),
-});
-
 const tokenizerFromModel = z.strictObject({
   from: z.literal('model').describe('Use the tokenizer of the model section.'),
 });
@@ -104,6 +114,7 @@ const tokenizerToTrain = z.strictObject({
     .default(['<|endoftext|>', '<|im_start|>', '<|im_end|>'])
     .describe('The first ends a document and pads.'),
   min_frequency: positiveInt.default(2).describe('A pair seen fewer times is not merged.'),
+  max_token_length: z.int().min(2).optional().describe('Bytes that a token may have at most.'),
 });
 
 const splitSchema = z.strictObject({
@@ -120,7 +131,12 @@ const splitSchema = z.strictObject({
 export const prepareSchema = z.strictObject({
   sources: z.array(sourceSchema).default([]).describe('Where the rows come from, read in this order.'),
   clean: cleanSchema.prefault({}),
+  pii: piiSchema,
+  keywords: keywordsSchema,
+  language: languageSchema,
+  filters: filtersSchema.prefault({}),
   dedup: dedupSchema.prefault({}),
+  decontaminate: decontaminateSchema,
   tokenizer: z.union([tokenizerFromModel, tokenizerToTrain]).default({ from: 'model' }),
   chat_template: z
     .string()
@@ -138,16 +154,24 @@ export const prepareSchema = z.strictObject({
     .default('best_fit')
     .describe('Put several examples in a row; attention stays within each.'),
   train_on: z
-    .enum(['answers', 'all'])
+    .enum(['answers', 'last', 'all'])
     .default('answers')
-    .describe('Which tokens carry loss; plain text always carries it.'),
+    .describe(
+      'Which tokens carry loss: every answer, the last answer, everything. A turn with train: false (or weight: 0) carries none; plain text always does.',
+    ),
+  preference: z
+    .enum(['pairs', 'chosen'])
+    .default('pairs')
+    .describe('Preference rows become pairs to align with, or train on the chosen answer alone.'),
   malformed: z
     .enum(['error', 'skip'])
     .default('error')
     .describe('What to do with a row that cannot be read; skipped ones are counted.'),
+  explain: z.boolean().default(false).describe('Write every dropped row to explain/, with the rule and the value.'),
+  threads: positiveInt.optional().describe('Worker threads; as many as there are cores when not given.'),
 });
 
-export const preparePaths = ['sources.*.path', 'chat_template'];
+export const preparePaths = ['sources.*.path', 'chat_template', 'keywords.*', 'decontaminate.against.*'];
 
 export type PrepareConfig = z.output<typeof prepareSchema>;
 export type SourceConfig = z.output<typeof sourceSchema>;

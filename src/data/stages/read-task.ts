@@ -1,0 +1,208 @@
+import { createHash } from 'node:crypto';
+import { LlmkitError, type ErrorRecord } from '../../core/errors.ts';
+import { MinHasher } from '../dedup/minhash.ts';
+import { mapRow } from '../read/map.ts';
+import { readShard } from '../read/shards.ts';
+import type { Drop, RowStep } from '../row-step.ts';
+import { documentOf } from '../texts.ts';
+import type { Example } from '../types.ts';
+import { htmlToText } from '../clean/html.ts';
+import { isEmptyExample } from '../clean/text.ts';
+import type { LanguageTally } from './language-sample.ts';
+import { LanguageSample } from './language-sample.ts';
+import type { ExplainWriter } from './explain.ts';
+import { explainWriter } from './explain.ts';
+import { HASH_BYTES, type Part, PartWriter } from './parts.ts';
+import type { Plan } from './plan.ts';
+import type { Pulse } from './pulse.ts';
+import { addCounts, addDrop, addRow, type DropTally, emptyTally, type RowTally } from '../tally.ts';
+import type { Work } from './work.ts';
+
+/** Errors are shown together; after this many the rest of the data is not looked at. */
+export const MOST_ERRORS = 20;
+
+/** What one task of `read` did. */
+export interface ReadResult {
+  parts: Part[];
+  read: number;
+  malformed: RowTally;
+  /** The errors of malformed rows, where those are not to be skipped. */
+  errors: ErrorRecord[];
+  empty: RowTally;
+  /** Rows and UTF-16 units of text after each stage of the funnel, by its name. */
+  stages: Record<string, { rows: number; characters: number }>;
+  drops: Record<string, DropTally>;
+  flags: Record<string, RowTally>;
+  /** What was changed, by stage and name: `{ 'pii: email redacted': 3 }`. */
+  counts: Record<string, number>;
+  languages: LanguageTally;
+}
+
+/** Reads a shard: maps its rows, runs the row steps over them, and writes what is left with what dedup needs. */
+export async function readTask(
+  work: Work,
+  plan: Plan,
+  index: number,
+  steps: readonly RowStep[],
+  pulse: Pulse,
+): Promise<{ outputs: string[]; result: ReadResult }> {
+  const { shard, file: fileIndex } = plan.shards[index]!;
+  const { file, mapping, source } = plan.files[fileIndex]!;
+  const { config } = plan;
+  const near = config.dedup.near;
+  const hasher = near === false ? undefined : new MinHasher({ ...bandsOf(near), ngram: near.ngram, seed: plan.seed });
+  const writer = new PartWriter(work, index, source, hasher === undefined ? 0 : bandsOf(config.dedup.near).bands);
+  const explain = explainWriter(work, config, 'read', index);
+  const result: ReadResult = {
+    parts: writer.parts,
+    read: 0,
+    malformed: emptyTally(),
+    errors: [],
+    empty: emptyTally(),
+    stages: {},
+    drops: {},
+    flags: {},
+    counts: {},
+    languages: { sampled: 0, rows: {} },
+  };
+  const sample = new LanguageSample(result.languages);
+  const before = steps.map((step) => ({ ...step.counts }));
+  const refuse = (error: unknown, where: string) => {
+    if (!(error instanceof LlmkitError) || error.kind !== 'data') throw error;
+    addRow(result.malformed, error.where ?? where);
+    explain?.write({ row: where, stage: 'read', rule: 'malformed', value: error.message, limit: '' });
+    if (config.malformed === 'error') result.errors.push(error.toJSON());
+  };
+  try {
+    for await (const record of readShard(shard)) {
+      result.read++;
+      const wait = pulse.tick(1);
+      if (wait !== undefined) await wait;
+      if ('error' in record) {
+        refuse(record.error, record.where);
+        if (result.errors.length >= MOST_ERRORS) break;
+        continue;
+      }
+      let example: Example;
+      try {
+        example = mapRow(file.html ? htmlToText(record.value as string) : record.value, mapping!, record.where);
+      } catch (error) {
+        refuse(error, record.where);
+        if (result.errors.length >= MOST_ERRORS) break;
+        continue;
+      }
+      const kept = runSteps(example, record.where, steps, result, explain);
+      if (kept === undefined) continue;
+      const document = documentOf(kept);
+      const hash = hashExample(kept, plan.seed);
+      sample.look(document, hash);
+      writer.append(kept, {
+        file: fileIndex,
+        place: record.row,
+        hash,
+        characters: document.length,
+        bands: hasher === undefined ? undefined : bandHashes(hasher, document, bandsOf(config.dedup.near).bands),
+      });
+    }
+    writer.finish();
+    explain?.finish();
+  } catch (error) {
+    writer.abort();
+    explain?.abort();
+    throw error;
+  }
+  for (const [i, step] of steps.entries()) addCounts(result.counts, difference(step, before[i]!));
+  return { outputs: [...writer.outputs, ...(explain === undefined ? [] : [explain.output])], result };
+}
+
+/** Runs the steps over a row and counts what happens to it; undefined when it is dropped. */
+function runSteps(
+  mapped: Example,
+  where: string,
+  steps: readonly RowStep[],
+  result: ReadResult,
+  explain: ExplainWriter | undefined,
+): Example | undefined {
+  let example = mapped;
+  countStage(result, 'map', example);
+  for (const [i, step] of steps.entries()) {
+    const outcome = step.apply(example);
+    if ('drop' in outcome) return dropped(outcome.drop, example, where, step.stage, result, explain);
+    example = outcome.example;
+    if (outcome.flag !== undefined) addRow((result.flags[outcome.flag] ??= emptyTally()), where);
+    if (i === 0 && isEmptyExample(example)) {
+      addRow(result.empty, where);
+      explain?.write({ row: where, stage: 'clean', rule: 'empty', value: 0, limit: 1 });
+      return undefined;
+    }
+    if (steps[i + 1]?.stage !== step.stage) countStage(result, step.stage, example);
+  }
+  // A filter that takes lines out may leave nothing.
+  if (!isEmptyExample(example)) return example;
+  return dropped({ rule: 'empty', value: 0, limit: 1 }, mapped, where, steps.at(-1)!.stage, result, explain);
+}
+
+function dropped(
+  drop: Drop,
+  example: Example,
+  row: string,
+  stage: string,
+  result: ReadResult,
+  explain: ExplainWriter | undefined,
+): undefined {
+  const document = documentOf(example);
+  addDrop(result.drops, drop.rule, { row, value: drop.value, limit: drop.limit, document });
+  explain?.write({ row, stage, ...drop, text: document });
+  return undefined;
+}
+
+function countStage(result: ReadResult, stage: string, example: Example): void {
+  const tally = (result.stages[stage] ??= { rows: 0, characters: 0 });
+  tally.rows++;
+  tally.characters += documentOf(example).length;
+}
+
+function difference(step: RowStep, before: Record<string, number>): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const [name, count] of Object.entries(step.counts)) {
+    if (count > (before[name] ?? 0)) counts[`${step.stage}: ${name}`] = count - (before[name] ?? 0);
+  }
+  return counts;
+}
+
+const WHITE_SPACE = /\s+/g;
+
+/**
+ * 128 bits of sha256 over the seed and the row's roles and texts, runs of white space counting as one space: what exact
+ * dedup compares, and, being a shuffle that the seed and the rows alone decide, what the split goes by.
+ */
+export function hashExample(example: Example, seed: number): Uint8Array {
+  const hash = createHash('sha256').update(`${seed}\n${example.type}`);
+  const add = (role: string, text: string) => hash.update(`\0${role}\0${text.replaceAll(WHITE_SPACE, ' ').trim()}`);
+  const addAny = (role: string, value: unknown) => {
+    if (typeof value === 'string') add(role, value);
+    else if (value !== undefined) add(role, JSON.stringify(value));
+  };
+  if (example.type === 'text') add('text', example.text);
+  else if (example.type === 'messages') {
+    for (const { role, content, ...rest } of example.messages) {
+      add(role, content);
+      if (Object.keys(rest).length > 0) addAny('rest', rest);
+    }
+    addAny('tools', example.tools);
+  } else for (const [role, value] of Object.entries(example)) if (role !== 'type') addAny(role, value);
+  return hash.digest().subarray(0, HASH_BYTES);
+}
+
+const NONE = 0;
+
+function bandHashes(hasher: MinHasher, document: string, bands: number): Uint32Array {
+  const out = new Uint32Array(2 * bands);
+  // A text without a shingle is left at zeros, which `near` passes over.
+  if (!hasher.bandHashes(document, out, 0)) out.fill(NONE);
+  return out;
+}
+
+export function bandsOf(near: Plan['config']['dedup']['near']): { bands: number; rows: number } {
+  return near === false ? { bands: 0, rows: 0 } : { bands: near.bands, rows: near.rows };
+}
