@@ -31,7 +31,9 @@ export async function run(options: FinetuneOptions, context: CommandContext): Pr
   const checkpoint = openCheckpoint(base);
   try {
     for (const note of checkpoint.notes) context.emit({ type: 'note', message: note });
-    const data = openTrainingData(config, checkpoint.spec.vocabSize);
+    const { tokenizer } = config.config.model;
+    const tokenizerDir = tokenizer === undefined ? base : config.resolvePath(tokenizer);
+    const data = openTrainingData(config, { vocabSize: checkpoint.spec.vocabSize, tokenizerDir });
     try {
       return await train(checkpoint, data, options, context);
     } finally {

@@ -8,10 +8,11 @@ import { formatPercent } from '../core/format.ts';
 import { mergeAdapter, type MergeOptions } from '../export/merge.ts';
 import { weightFiles } from '../io/weights.ts';
 import { verifyMerge } from '../export/verify-merge.ts';
-import { describeFile, describeFiles, type FileRecord, MANIFEST, readManifest, writeManifest } from '../io/manifest.ts';
+import { describeFile, describeFiles, type FileRecord, writeManifest } from '../io/manifest.ts';
 import { provenance } from '../io/provenance.ts';
 import { openCheckpoint } from '../model/checkpoint.ts';
 import type { CheckpointDtype } from '../model/config.ts';
+import { checkTrainedOn } from '../model/trained-on.ts';
 
 export interface MergeCommandOptions {
   config: LoadedConfig;
@@ -39,7 +40,7 @@ export async function run(options: MergeCommandOptions, context: CommandContext)
   // A broken base is told first, and the wrong one before work is spent on it.
   openCheckpoint(base).close();
   const inputs = inputFiles(base, adapter);
-  checkTrainedOn(adapter, inputs);
+  checkTrainedOn(adapter, () => inputs);
 
   let told = 0;
   const merge: MergeOptions = {
@@ -109,20 +110,4 @@ function inputFiles(base: string, adapter: string): FileRecord[] {
   const baseFiles = ['config.json', ...weightFiles(base)].map((name) => join(base, name));
   const adapterFiles = ['adapter_config.json', 'adapter_model.safetensors'].map((name) => join(adapter, name));
   return [...baseFiles, ...adapterFiles].map(describeFile);
-}
-
-/** Merging into another base than the adapter was trained on gives a model nobody has measured. */
-function checkTrainedOn(adapter: string, inputs: readonly FileRecord[]): void {
-  if (!existsSync(join(adapter, MANIFEST))) return;
-  const isWeights = ({ path }: FileRecord) => /(^|[/\\])model(-[^/\\]*)?\.safetensors$/.test(path);
-  const trainedOn = readManifest(adapter).inputs.filter(isWeights);
-  for (const file of inputs.filter(isWeights)) {
-    if (trainedOn.length === 0 || trainedOn.some(({ sha256 }) => sha256 === file.sha256)) continue;
-    throw new LlmkitError('data', 'the adapter was trained on another base', {
-      where: file.path,
-      expected: `sha256 ${trainedOn.map(({ sha256 }) => sha256.slice(0, 12)).join(', ')} (${trainedOn[0]!.path})`,
-      got: `sha256 ${file.sha256.slice(0, 12)}`,
-      hint: 'merge into the base it was trained on, or finetune again on this one',
-    });
-  }
 }

@@ -50,7 +50,13 @@ export async function run(options: QuantizeOptions, context: CommandContext): Pr
   const calibration =
     method === 'rtn'
       ? undefined
-      : await openCalibration(config, settings, { engine: options.engine, threads: options.threads }, context);
+      : await openCalibration(
+          config,
+          settings,
+          tokenizerDir,
+          { engine: options.engine, threads: options.threads },
+          context,
+        );
   const total = checkpoint.spec.numLayers * linearRoles(checkpoint.spec).length;
   const layers: LayerReport[] = [];
   let figures: QuantizeFigures;

@@ -9,6 +9,7 @@ import { openPrepared } from '../data/prepared.ts';
 import type { EngineChoice } from '../engine/tf/index.ts';
 import { describeFile, type FileRecord, MANIFEST } from '../io/manifest.ts';
 import { provenance } from '../io/provenance.ts';
+import { checkSameTokenizer } from '../model/same-tokenizer.ts';
 import type { Fingerprint } from '../train/checkpoint.ts';
 import type { TrainingRunResult } from '../train/run.ts';
 import type { RowSource } from '../train/batches.ts';
@@ -38,8 +39,14 @@ export interface TrainingData {
   manifest: FileRecord;
 }
 
-/** @param vocabSize of the base model: a tokenizer with more ids than it has rows would read past the embedding */
-export function openTrainingData(config: LoadedConfig, vocabSize: number | undefined): TrainingData {
+/**
+ * @param base the model that is to read the data: its tokenizer must have made it, and a tokenizer with more ids than it has
+ *   rows would read past the embedding
+ */
+export function openTrainingData(
+  config: LoadedConfig,
+  base: { vocabSize: number; tokenizerDir: string } | undefined,
+): TrainingData {
   const folder = config.artifact('prepared');
   if (!existsSync(join(folder, MANIFEST))) {
     throw new LlmkitError('io', 'there is no prepared data', {
@@ -48,10 +55,11 @@ export function openTrainingData(config: LoadedConfig, vocabSize: number | undef
     });
   }
   const prepared = openPrepared(folder);
-  if (vocabSize !== undefined && prepared.vocabSize > vocabSize) {
+  if (base !== undefined) checkSameTokenizer(prepared.tokenizerDir, base.tokenizerDir);
+  if (base !== undefined && prepared.vocabSize > base.vocabSize) {
     throw new LlmkitError('data', 'the prepared data was tokenized with another vocabulary than the base model has', {
       where: prepared.tokenizerDir,
-      expected: `at most ${vocabSize} token ids`,
+      expected: `at most ${base.vocabSize} token ids`,
       got: String(prepared.vocabSize),
       hint: 'prepare with tokenizer: { from: model } and the same model.name_or_path',
     });

@@ -5,6 +5,7 @@ import { openPrepared, type Prepared } from '../data/prepared.ts';
 import type { ModelChoice } from '../infer/choose-model.ts';
 import { openModel } from '../infer/load.ts';
 import { provenance } from '../io/provenance.ts';
+import { checkSameTokenizer } from '../model/same-tokenizer.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import type { TaskResult } from './metrics.ts';
 import type { EvalRun } from './reporters/results.ts';
@@ -34,7 +35,11 @@ export async function measure(
       scorer: sessionScorer(model.session, context.signal),
       tokenizer,
       resolvePath: (path: string) => config.resolvePath(path),
-      validation: () => (prepared ??= openPrepared(config.artifact('prepared'))).split('validation'),
+      validation: () => {
+        prepared ??= openPrepared(config.artifact('prepared'));
+        checkSameTokenizer(prepared.tokenizerDir, choice.tokenizerDir);
+        return prepared.split('validation');
+      },
       context,
     };
     const results: TaskResult[] = [];

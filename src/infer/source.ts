@@ -1,8 +1,12 @@
+import { join } from 'node:path';
 import { LlmkitError } from '../core/errors.ts';
+import { describeFile } from '../io/manifest.ts';
+import { weightFiles } from '../io/weights.ts';
 import { readAdapter } from '../model/adapter.ts';
 import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
 import { loraScale, updateRow } from '../model/lora.ts';
 import { matrixName } from '../model/tensors.ts';
+import { checkTrainedOn } from '../model/trained-on.ts';
 import { isQuantized, openQuantized } from '../quant/compressed-tensors.ts';
 import type { QuantizedMatrix } from '../quant/grid.ts';
 import type { DecoderSource, MatrixCodes } from './build.ts';
@@ -34,6 +38,8 @@ function plainSource(dir: string, adapterDir: string | undefined): OpenSource {
   try {
     const { spec } = checkpoint;
     const adapter = adapterDir === undefined ? undefined : readAdapter(adapterDir, spec);
+    if (adapterDir !== undefined)
+      checkTrainedOn(adapterDir, () => weightFiles(dir).map((name) => describeFile(join(dir, name))));
     return {
       spec,
       ...named(checkpoint),

@@ -5,6 +5,7 @@ import { LlmkitError } from '../core/errors.ts';
 import type { CommandContext } from '../core/events.ts';
 import { chooseEngine, type EngineChoice, type TfEngine } from '../engine/tf/index.ts';
 import { describeFile, type FileRecord, MANIFEST } from '../io/manifest.ts';
+import { checkSameTokenizer } from '../model/same-tokenizer.ts';
 import type { CalibrationRow } from './calibrate.ts';
 import { calibrationRows } from './calibration-rows.ts';
 
@@ -18,11 +19,13 @@ export interface OpenedCalibration {
 /**
  * The rows to calibrate on and the engine to run them.
  *
- * @throws LlmkitError `io` when nothing was prepared.
+ * @param tokenizerDir folder of the model's tokenizer
+ * @throws LlmkitError `io` when nothing was prepared, `data` when it was with another tokenizer.
  */
 export async function openCalibration(
   config: LoadedConfig,
   { calibration }: QuantizeConfig,
+  tokenizerDir: string,
   { engine, threads }: { engine: EngineChoice | undefined; threads: number | undefined },
   context: CommandContext,
 ): Promise<OpenedCalibration> {
@@ -33,6 +36,7 @@ export async function openCalibration(
       hint: `llmkit prepare -c ${displayPath(config.path, context.cwd)}, or quantize with --method rtn`,
     });
   }
+  checkSameTokenizer(config.artifact('prepared', 'tokenizer'), tokenizerDir);
   const { rows, available } = calibrationRows(config.artifact('prepared'), calibration, config.config.seed);
   if (available < calibration.samples) {
     const message = `only ${available} rows to calibrate on, not the ${calibration.samples} of quantize.calibration.samples`;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run as evaluate } from '../../src/commands/eval.ts';
+import { run as finetune } from '../../src/commands/finetune.ts';
 import { run as prepare } from '../../src/commands/prepare.ts';
 import { run as quantize } from '../../src/commands/quantize.ts';
 import { loadConfig } from '../../src/config/index.ts';
@@ -135,6 +136,24 @@ describe('quantize', () => {
       quantize({ config: config('quantize.scheme=w8a16', 'quantize.group_size=128'), ...flags }, context),
     ).rejects.toMatchObject({ kind: 'config' });
     expect(readdirSync(dir).filter((name) => name.includes('none'))).toEqual([]);
+  });
+
+  it('calibrates on no ids of another tokenizer, and eval and finetune use none', async () => {
+    const own = readFileSync(join(dir, 'base/tokenizer.json'), 'utf8');
+    const json = JSON.parse(own) as TokenizerJson;
+    json.model.merges.reverse();
+    writeFileSync(join(dir, 'base/tokenizer.json'), JSON.stringify(json));
+    const refused = {
+      kind: 'data',
+      where: join(dir, 'out/prepared/tokenizer/tokenizer.json'),
+      expected: expect.stringContaining(join(dir, 'base/tokenizer.json')),
+      got: 'other merges',
+    };
+    const options = { config: config(), model: 'base', cacheDir: cacheDir() };
+    await expect(quantize({ ...options, out: join(dir, 'other') }, context)).rejects.toMatchObject(refused);
+    await expect(evaluate({ ...options, out: join(dir, 'other') }, context)).rejects.toMatchObject(refused);
+    await expect(finetune({ config: config(), engine: 'wasm' }, context)).rejects.toMatchObject(refused);
+    writeFileSync(join(dir, 'base/tokenizer.json'), own);
   });
 
   it('refuses to quantize what is quantized', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type OpenedModel, openModel, type OpenModelOptions } from '../../src/infer/load.ts';
+import { describeFile, writeManifest } from '../../src/io/manifest.ts';
 import { openSafetensors } from '../../src/io/safetensors.ts';
 import { DECODER_FIXTURES, openFixture } from '../support/decoder-fixture.ts';
 import { maxDifference } from './tiny.ts';
@@ -72,6 +73,22 @@ describe('opening a model', () => {
   it('refuses an adapter on a quantized model', async () => {
     const adapter = join(DECODER_FIXTURES, 'llama-gqa', 'adapter');
     await expect(open(join(quantizedFixtures, 'int-quantized'), { adapter })).rejects.toMatchObject({ kind: 'usage' });
+  });
+
+  it('refuses an adapter that was trained on another base', async () => {
+    const { folder } = openFixture('llama-gqa');
+    const adapter = join(dir, 'adapter');
+    cpSync(join(folder, 'adapter'), adapter, { recursive: true });
+    const weights = describeFile(join(folder, 'model.safetensors'));
+    const manifest = { command: 'finetune', config: {}, outputs: [], seed: 1, versions: {} };
+    writeManifest(adapter, { ...manifest, inputs: [{ ...weights, sha256: '0'.repeat(64) }] });
+    await expect(open(folder, { adapter })).rejects.toMatchObject({
+      kind: 'data',
+      message: 'the adapter was trained on another base',
+      where: weights.path,
+    });
+    writeManifest(adapter, { ...manifest, inputs: [weights] });
+    expect((await open(folder, { adapter })).onnx.reused).toBe(false);
   });
 
   it('makes the ONNX model once, and again when a file of the folder changes, keeping one', async () => {
