@@ -49,17 +49,19 @@ export function scanWords(scanner: Scanner, units: Uint16Array, start: number, e
           unit = units[++j]!;
           kind = classes[unit]!;
         } while (kind === LETTER);
+        hash = finished(hash);
       }
     } else {
       kind = SURROGATE;
     }
     if (kind === SURROGATE) {
       j = scanner(units, i, end);
-      hash = 1;
-      for (let k = i; k < j; k++) hash = Math.imul(hash ^ units[k]!, FACTOR);
+      // A mark may lead a clause.
+      unspaced ||= j - i > 2 && units[i + 1]! >= FIRST_UNSPACED && classes[units[i + 1]!] === LETTER;
+      if (!unspaced) hash = hashOf(units, i, j);
     }
     ends[n] = j;
-    hashes[n] = unspaced ? UNHASHED : finished(hash);
+    hashes[n] = unspaced ? UNHASHED : hash;
     i = j;
   }
   return n;

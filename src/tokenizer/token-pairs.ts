@@ -1,8 +1,34 @@
 import type { Merger } from './merge.ts';
 import { type MergeTable, NO_RANK } from './merge-table.ts';
+import { Seams } from './seams.ts';
 
-/** The last merge's rank of a single byte, which none made. */
+/** The last merge's rank where no merge was. */
 const NEVER = -1;
+
+/** What is known of a token: */
+const UNKNOWN = 0;
+/** it is the encoding of its own text, and every merge in that ranks above those of its parts; */
+const REGULAR = 1;
+/** it is the encoding of its own text, and some merge in that ranks below one of its parts'; */
+const IRREGULAR = 2;
+/** it never comes out of BPE. */
+const NOT_ITSELF = 3;
+
+/** Numbers kept for a token side by side, and their places. */
+const STRIDE = 8;
+/** Which tokens it is merged with on its right and left: bits for `bitOf` of theirs. */
+const RIGHT_PARTNERS = 0;
+const LEFT_PARTNERS = 1;
+/** See `Seams`. */
+const STARTS_WITH = 2;
+const ENDS_WITH = 3;
+/** Ends' hashes, and whether the token is plain: made of whole characters by merges of whole characters. */
+const EDGES = 4;
+/** Rank of the merge that makes it of tokens of whole characters, NEVER for one character, and these two. */
+const RANK = 5;
+const LEFT = 6;
+const RIGHT = 7;
+const PLAIN = 1 << 10;
 
 /**
  * Tells which tokens may follow one another in the BPE encoding of a text. A sequence of tokens is the encoding of its
@@ -15,14 +41,12 @@ export class TokenPairs {
   readonly #merger: Merger;
   readonly #bytesOf: (id: number) => Uint8Array;
   readonly #byteIds: Int32Array;
-  /** Rank of the merge that makes a token of its own text, and the two tokens it merges. */
-  readonly #lastRank: Int32Array;
+  readonly #state: Uint8Array;
+  /** Rank of the merge that makes a token of its own bytes (NEVER for a byte), and the two tokens it merges. */
+  readonly #rank: Int32Array;
   readonly #left: Int32Array;
   readonly #right: Int32Array;
-  readonly #state: Uint8Array;
-  /** Whether any merge has the token on its left (1), on its right (2): most pairs need no look-up. */
-  readonly #sides: Uint8Array;
-  #irregular = 0;
+  readonly #facts: Int32Array;
 
   /**
    * @param merges [left, right, merged] in order of rank
@@ -40,23 +64,19 @@ export class TokenPairs {
     this.#merger = merger;
     this.#bytesOf = bytesOf;
     this.#byteIds = byteIds;
-    this.#lastRank = new Int32Array(vocabSize).fill(NEVER);
+    this.#state = new Uint8Array(vocabSize);
+    this.#rank = new Int32Array(vocabSize).fill(NEVER);
     this.#left = new Int32Array(vocabSize);
     this.#right = new Int32Array(vocabSize);
-    this.#state = new Uint8Array(vocabSize);
-    this.#sides = new Uint8Array(vocabSize);
     for (const id of byteIds) this.#state[id] = REGULAR;
-    for (const [left, right] of merges) {
-      this.#sides[left]! |= 1;
-      this.#sides[right]! |= 2;
-    }
     for (const [rank, [left, right, merged]] of merges.entries()) this.#derive(rank, left, right, merged);
     for (const [, , merged] of merges) {
       if (this.#state[merged] !== UNKNOWN) continue;
       const alone = this.#encode(bytesOf(merged));
       this.#state[merged] = alone.length === 1 && alone[0] === merged ? IRREGULAR : NOT_ITSELF;
-      if (this.#state[merged] === IRREGULAR) this.#irregular++;
     }
+    this.#facts = new Int32Array(vocabSize * STRIDE);
+    this.#gatherFacts(merges);
   }
 
   /** Whether the token is the encoding of its own text; others never come out of BPE. */
@@ -66,20 +86,45 @@ export class TokenPairs {
 
   /** Whether [a, b] is the encoding of their text, both being encodings of their own. */
   fit(a: number, b: number): boolean {
-    if (this.#irregular > 0 && (this.#state[a] === IRREGULAR || this.#state[b] === IRREGULAR)) {
-      return this.#fitBySimulation(a, b);
+    const facts = this.#facts;
+    let [atA, atB] = [a * STRIDE, b * STRIDE];
+    const [edgesA, edgesB] = [facts[atA + EDGES]!, facts[atB + EDGES]!];
+    const inCharacters = (facts[atB + STARTS_WITH]! >>> edgesA) | (facts[atA + ENDS_WITH]! >>> (edgesB >> 5));
+    if ((edgesA & edgesB & PLAIN) === 0 || (inCharacters & 1) !== 0) return this.#fitInBytes(a, b);
+    // The walk of #neverCrossed over tokens of whole characters: no others meet at this seam.
+    let limit = NO_RANK;
+    for (;;) {
+      const partners = (facts[atA + RIGHT_PARTNERS]! >>> bitOf(b)) & (facts[atB + LEFT_PARTNERS]! >>> bitOf(a));
+      if ((partners & 1) !== 0 && this.#table.rank(a, b) < limit) return false;
+      const [inA, inB] = [facts[atA + RANK]!, facts[atB + RANK]!];
+      if (inA > inB) {
+        limit = inA;
+        a = facts[atA + RIGHT]!;
+        atA = a * STRIDE;
+      } else {
+        if (inB === NEVER) return true;
+        limit = inB + 1;
+        b = facts[atB + LEFT]!;
+        atB = b * STRIDE;
+      }
     }
-    if ((this.#sides[a]! & 1 & (this.#sides[b]! >> 1)) !== 0 && this.#table.rank(a, b) !== NO_RANK) return false;
-    return this.#neverCrossed(a, b);
   }
 
-  /** Notes how `merged` is made of its own text, when this merge is how and every merge in it ranks above its parts'. */
+  #fitInBytes(a: number, b: number): boolean {
+    if (this.#state[a] === REGULAR && this.#state[b] === REGULAR) {
+      return this.#table.rank(a, b) === NO_RANK && this.#neverCrossed(a, b);
+    }
+    const ids = this.#encode(Buffer.concat([this.#bytesOf(a), this.#bytesOf(b)]));
+    return ids.length === 2 && ids[0] === a && ids[1] === b;
+  }
+
+  /** Notes how `merged` is made of its own bytes, when this merge is how and the token is regular. */
   #derive(rank: number, left: number, right: number, merged: number): void {
     if (this.#state[merged] !== UNKNOWN || this.#state[left] !== REGULAR || this.#state[right] !== REGULAR) return;
-    if (this.#lastRank[left]! >= rank || this.#lastRank[right]! >= rank) return;
+    if (this.#rank[left]! >= rank || this.#rank[right]! >= rank) return;
     if (this.#table.rank(left, right) !== rank || !this.#neverCrossed(left, right)) return;
     this.#state[merged] = REGULAR;
-    this.#lastRank[merged] = rank;
+    this.#rank[merged] = rank;
     this.#left[merged] = left;
     this.#right[merged] = right;
   }
@@ -90,10 +135,9 @@ export class TokenPairs {
    * smaller rank. Of equal ranks the left one comes first, hence a merge in b only precedes what ranks above it.
    */
   #neverCrossed(a: number, b: number): boolean {
-    const [lastRank, sides] = [this.#lastRank, this.#sides];
     for (;;) {
       let limit: number;
-      const [inA, inB] = [lastRank[a]!, lastRank[b]!];
+      const [inA, inB] = [this.#rank[a]!, this.#rank[b]!];
       if (inA > inB) {
         limit = inA;
         a = this.#right[a]!;
@@ -102,13 +146,43 @@ export class TokenPairs {
         limit = inB + 1;
         b = this.#left[b]!;
       }
-      if ((sides[a]! & 1 & (sides[b]! >> 1)) !== 0 && this.#table.rank(a, b) < limit) return false;
+      if (this.#table.rank(a, b) < limit) return false;
     }
   }
 
-  #fitBySimulation(a: number, b: number): boolean {
-    const ids = this.#encode(Buffer.concat([this.#bytesOf(a), this.#bytesOf(b)]));
-    return ids.length === 2 && ids[0] === a && ids[1] === b;
+  #gatherFacts(merges: readonly (readonly [number, number, number])[]): void {
+    const facts = this.#facts;
+    const seams = new Seams(merges, this.#bytesOf);
+    for (const [left, right] of merges) {
+      facts[left * STRIDE + RIGHT_PARTNERS]! |= 1 << bitOf(right);
+      facts[right * STRIDE + LEFT_PARTNERS]! |= 1 << bitOf(left);
+    }
+    // In order of rank a token's parts come before it.
+    for (const id of [...this.#byteIds, ...merges.map(([, , merged]) => merged)]) {
+      const at = id * STRIDE;
+      if (this.#state[id] !== REGULAR || facts[at + EDGES] !== 0) continue;
+      const [left, right] = [this.#left[id]! * STRIDE, this.#right[id]! * STRIDE];
+      if (seams.isCharacter(id)) {
+        facts[at + RANK] = NEVER;
+        for (let part = id; this.#rank[part] !== NEVER;) {
+          part = this.#left[part]!;
+          facts[at + STARTS_WITH]! |= seams.lastBytesBefore(part);
+        }
+        for (let part = id; this.#rank[part] !== NEVER;) {
+          part = this.#right[part]!;
+          facts[at + ENDS_WITH]! |= seams.startsAfter(part);
+        }
+      } else if (this.#rank[id] !== NEVER && (facts[left + EDGES]! & facts[right + EDGES]! & PLAIN) !== 0) {
+        facts[at + RANK] = this.#rank[id]!;
+        facts[at + LEFT] = this.#left[id]!;
+        facts[at + RIGHT] = this.#right[id]!;
+        facts[at + STARTS_WITH] = facts[left + STARTS_WITH]!;
+        facts[at + ENDS_WITH] = facts[right + ENDS_WITH]!;
+      } else {
+        continue;
+      }
+      facts[at + EDGES] = seams.edges(id) | PLAIN;
+    }
   }
 
   #encode(bytes: Uint8Array): Int32Array {
@@ -117,8 +191,6 @@ export class TokenPairs {
   }
 }
 
-const UNKNOWN = 0;
-const REGULAR = 1;
-/** Its own encoding, but one of its merges ranks below a merge of its parts. */
-const IRREGULAR = 2;
-const NOT_ITSELF = 3;
+function bitOf(id: number): number {
+  return Math.imul(id, 0x9e3779b1) >>> 27;
+}

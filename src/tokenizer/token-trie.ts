@@ -6,9 +6,8 @@ export const NONE = -1;
  * hash table: node, unit, the node it leads to (0: none goes on from there), the token that ends there.
  */
 export class TokenTrie {
-  /** By first unit. */
-  readonly #rootNode = new Int32Array(1 << 16);
-  readonly #rootToken = new Int32Array(1 << 16).fill(NONE);
+  /** By first unit: the node it leads to and the token it is. */
+  readonly #root = new Int32Array(2 << 16);
   #slots = new Int32Array(4 << 10);
   #mask = (1 << 10) - 1;
   #used = 0;
@@ -21,6 +20,7 @@ export class TokenTrie {
   constructor(tokens: Iterable<readonly [string, number]>, size: number) {
     this.shorter = new Int32Array(size).fill(NONE);
     this.unitCount = new Int32Array(size);
+    for (let unit = 0; unit < 1 << 16; unit++) this.#root[2 * unit + 1] = NONE;
     const texts = new Map<number, string>();
     for (const [text, id] of tokens) {
       this.#insert(text, id);
@@ -35,8 +35,8 @@ export class TokenTrie {
   /** The longest token at units[at], which ends before `end`; NONE when there is none. */
   longest(units: Uint16Array, at: number, end: number): number {
     const first = units[at]!;
-    let best = this.#rootToken[first]!;
-    let node = this.#rootNode[first]!;
+    let node = this.#root[2 * first]!;
+    let best = this.#root[2 * first + 1]!;
     const slots = this.#slots;
     const mask = this.#mask;
     while (node !== 0 && ++at < end) {
@@ -56,10 +56,10 @@ export class TokenTrie {
   #insert(text: string, id: number): void {
     const first = text.charCodeAt(0);
     if (text.length === 1) {
-      this.#rootToken[first] = id;
+      this.#root[2 * first + 1] = id;
       return;
     }
-    let node = this.#rootNode[first]! || (this.#rootNode[first] = this.#nodes++);
+    let node = this.#root[2 * first]! || (this.#root[2 * first] = this.#nodes++);
     for (let i = 1; i < text.length; i++) {
       const at = this.#step(node, text.charCodeAt(i));
       if (i === text.length - 1) this.#slots[at + 3] = id;

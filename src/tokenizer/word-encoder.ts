@@ -2,6 +2,7 @@ import { BYTE_TO_CHAR, tokenToBytes, utf16ToUtf8 } from './byte-level.ts';
 import { MergeTable } from './merge-table.ts';
 import { Merger } from './merge.ts';
 import { Segmenter } from './segmenter.ts';
+import { isWholeCharacters } from './seams.ts';
 import { TokenPairs } from './token-pairs.ts';
 import { TokenTrie } from './token-trie.ts';
 import type { BpeModelJson } from './types.ts';
@@ -96,13 +97,12 @@ export class WordEncoder {
     const size = 1 + tokens.reduce((most, [, id]) => Math.max(most, id), 0);
     // With bytes missing or an id given twice, only merging says what comes out.
     if (this.#byteIds.includes(-1) || new Set(this.#vocab.values()).size < tokens.length) return;
-    const spelled: string[] = [];
-    for (const [token, id] of tokens) spelled[id] = token;
-    const bytesOf = (id: number): Uint8Array => tokenToBytes(spelled[id]!);
-    const pairs = new TokenPairs(merges, this.#table, this.#merger, this.#byteIds, size, bytesOf);
+    const bytes: Uint8Array[] = [];
+    for (const [token, id] of tokens) bytes[id] = tokenToBytes(token);
+    const pairs = new TokenPairs(merges, this.#table, this.#merger, this.#byteIds, size, (id) => bytes[id]!);
     const texts = tokens.flatMap(([token, id]) => {
-      const text = wholeCharacters(token);
-      return text === undefined ? [] : [[text, id] as const];
+      const whole = token !== '' && isWholeCharacters(bytes[id]!);
+      return whole ? [[Buffer.from(bytes[id]!).toString(), id] as const] : [];
     });
     const trie = new TokenTrie(
       texts.filter(([, id]) => pairs.isEncoding(id)),
@@ -115,11 +115,4 @@ export class WordEncoder {
     });
     if (this.#model.ignore_merges) this.#wholeWords = new TokenTrie(texts, size);
   }
-}
-
-/** The text of a token that a word can be; undefined when it begins or ends inside a character. */
-function wholeCharacters(token: string): string | undefined {
-  const bytes = Buffer.from(tokenToBytes(token));
-  const text = bytes.toString();
-  return token !== '' && Buffer.compare(Buffer.from(text), bytes) === 0 ? text : undefined;
 }
