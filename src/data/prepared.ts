@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { LlmkitError } from '../core/errors.ts';
-import { type Dataset, datasetSplits, openDataset } from '../io/arrow.ts';
+import { type Dataset, datasetSplits, type Features, openDataset } from '../io/arrow.ts';
 import { type Manifest, readManifest } from '../io/manifest.ts';
-import { PREPARED_FEATURES } from './packed-writer.ts';
+import { PREPARED_FEATURES } from './encode/packed-writer.ts';
+import { PAIR_FEATURES } from './encode/pair-writer.ts';
+import type { PreparedKind } from './types.ts';
 
 /** One packed row: tokens, labels [n] (-100: no loss), positions from 0 in each document, lengths of the documents. */
 export interface PreparedRow {
@@ -20,12 +22,28 @@ export interface PreparedSplit {
   row(index: number): PreparedRow;
 }
 
-/** What `llmkit prepare` left: packed splits, the tokenizer that made them, and the manifest. */
-export interface Prepared {
+/** One preference pair: tokens and labels [n] (-100: no loss) of both answers, each behind the same prompt. */
+export interface PreparedPair {
+  chosenInputIds: Int32Array;
+  chosenLabels: Int32Array;
+  rejectedInputIds: Int32Array;
+  rejectedLabels: Int32Array;
+}
+
+export interface PreparedPairSplit {
+  readonly numPairs: number;
+  /** The most tokens an answer with its prompt can have. */
+  readonly maxLength: number;
+  /** Read from disk when asked for. */
+  pair(index: number): PreparedPair;
+}
+
+/** What `llmkit prepare` left: splits, the tokenizer that made them, and the manifest. */
+export interface PreparedFolder<Split> {
   readonly dir: string;
   readonly splits: readonly string[];
   /** @throws LlmkitError('data') when there is no such split. */
-  split(name: string): PreparedSplit;
+  split(name: string): Split;
   readonly tokenizerDir: string;
   readonly vocabSize: number;
   /** Tokens that end an answer in the training data: generation stops at them. */
@@ -34,12 +52,43 @@ export interface Prepared {
   close(): void;
 }
 
+/** Packed rows: what pretraining, finetuning and evaluation read. */
+export type Prepared = PreparedFolder<PreparedSplit>;
+/** Preference pairs: what alignment reads. */
+export type PreparedPairs = PreparedFolder<PreparedPairSplit>;
+
 /**
- * Opens a prepared/ folder.
+ * Opens a prepared/ folder of packed rows.
  *
- * @throws LlmkitError('data') when it is not one that `prepare` finished.
+ * @throws LlmkitError('data') when it is not one that `prepare` finished, or holds preference pairs.
  */
 export function openPrepared(dir: string): Prepared {
+  return openFolder(dir, 'packed', PREPARED_FEATURES, (data, maxLength) => ({
+    numRows: data.numRows,
+    maxLength,
+    row: (index) => readRow(data, index),
+  }));
+}
+
+/**
+ * Opens a prepared/ folder of preference pairs.
+ *
+ * @throws LlmkitError('data') when it is not one that `prepare` finished, or holds packed rows.
+ */
+export function openPreparedPairs(dir: string): PreparedPairs {
+  return openFolder(dir, 'pairs', PAIR_FEATURES, (data, maxLength) => ({
+    numPairs: data.numRows,
+    maxLength,
+    pair: (index) => readPair(data, index),
+  }));
+}
+
+function openFolder<Split>(
+  dir: string,
+  kind: PreparedKind,
+  features: Features,
+  splitOf: (data: Dataset, maxLength: number) => Split,
+): PreparedFolder<Split> {
   const manifest = readManifest(dir);
   const { max_length: maxLength, vocab_size: vocabSize, stop_token_ids: stops } = manifest.extra ?? {};
   if (manifest.command !== 'prepare' || typeof maxLength !== 'number' || typeof vocabSize !== 'number') {
@@ -49,6 +98,7 @@ export function openPrepared(dir: string): Prepared {
       hint: 'run llmkit prepare with this config first',
     });
   }
+  checkKind(dir, kind, manifest.extra?.['kind'] ?? 'packed');
   const splits = datasetSplits(dir);
   const open = new Map<string, Dataset>();
   return {
@@ -66,9 +116,9 @@ export function openPrepared(dir: string): Prepared {
           hint: name === 'validation' ? 'set prepare.split.validation and prepare again' : 'prepare the data again',
         });
       }
-      const data = open.get(name) ?? openSplit(join(dir, name));
+      const data = open.get(name) ?? openSplit(join(dir, name), features);
       open.set(name, data);
-      return { numRows: data.numRows, maxLength, row: (index) => readRow(data, index) };
+      return splitOf(data, maxLength);
     },
     close() {
       for (const data of open.values()) data.close();
@@ -77,9 +127,26 @@ export function openPrepared(dir: string): Prepared {
   };
 }
 
-function openSplit(dir: string): Dataset {
+function checkKind(dir: string, wanted: PreparedKind, kind: unknown): void {
+  if (kind === wanted) return;
+  const [expected, got, hint] =
+    wanted === 'packed'
+      ? [
+          'packed rows',
+          'preference pairs, which only alignment trains on',
+          'set prepare.preference: chosen and prepare again, to train on the chosen answers',
+        ]
+      : [
+          'preference pairs',
+          'packed rows',
+          'prepare rows that have prompt, chosen and rejected (prepare.preference: pairs)',
+        ];
+  throw new LlmkitError('data', `${dir} does not hold ${expected}`, { where: dir, expected, got, hint });
+}
+
+function openSplit(dir: string, features: Features): Dataset {
   const data = openDataset(dir);
-  for (const [name, type] of Object.entries(PREPARED_FEATURES)) {
+  for (const [name, type] of Object.entries(features)) {
     if (data.features[name] === type) continue;
     data.close();
     throw new LlmkitError('data', `the column ${name} is not what prepare writes`, {
@@ -99,5 +166,15 @@ function readRow(data: Dataset, index: number): PreparedRow {
     labels: row.labels,
     positionIds: row.position_ids,
     seqLengths: row.seq_lengths,
+  };
+}
+
+function readPair(data: Dataset, index: number): PreparedPair {
+  const row = data.row(index) as Record<keyof typeof PAIR_FEATURES, Int32Array>;
+  return {
+    chosenInputIds: row.chosen_input_ids,
+    chosenLabels: row.chosen_labels,
+    rejectedInputIds: row.rejected_input_ids,
+    rejectedLabels: row.rejected_labels,
   };
 }

@@ -1,7 +1,7 @@
 import type { EvalTask } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
 import type { CommandContext, Json } from '../core/events.ts';
-import { Encoder } from '../data/encode.ts';
+import { Encoder } from '../data/encode/encoder.ts';
 import { IGNORE, type Row } from '../data/types.ts';
 import type { PreparedSplit } from '../data/prepared.ts';
 import { checkpoint } from '../infer/yield.ts';

@@ -2,9 +2,9 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encodeChat } from '../../src/data/chat-mask.ts';
-import { Encoder } from '../../src/data/encode.ts';
-import { SpecialTokens } from '../../src/data/special-tokens.ts';
+import { ChatEncoder } from '../../src/data/encode/chat-mask.ts';
+import { Encoder } from '../../src/data/encode/encoder.ts';
+import { SpecialTokens } from '../../src/data/encode/special-tokens.ts';
 import { type ChatMessage, loadTokenizer, type Tokenizer } from '../../src/tokenizer/index.ts';
 
 const GOLDEN = join(import.meta.dirname, '../golden/data');
@@ -40,13 +40,14 @@ describe('the loss mask of a conversation', () => {
   for (const [name, template] of Object.entries(golden.templates)) {
     it(`has the tokens and the assistant mask of transformers with the ${name} template`, () => {
       const tokenizer = withTemplate(template);
-      const special = new SpecialTokens(tokenizer);
+      const chats = new ChatEncoder(tokenizer, SpecialTokens.of(tokenizer), 'answers');
       const cases = golden.cases.filter((item) => item.template === name);
       expect(cases.length).toBeGreaterThan(5);
-      for (const item of cases) {
-        const tokens = encodeChat(item.messages, tokenizer, special, 'answers');
-        expect(tokens.inputIds, item.name).toEqual(item.input_ids);
-        expect(tokens.isTarget, item.name).toEqual(item.mask);
+      // Three times: what is learned of a shape on the way gives the same.
+      for (const item of [...cases, ...cases, ...cases]) {
+        const tokens = chats.encode(item.messages);
+        expect([...tokens.inputIds], item.name).toEqual(item.input_ids);
+        expect([...tokens.isTarget], item.name).toEqual(item.mask);
       }
     });
   }
@@ -93,6 +94,125 @@ describe('the loss mask of a conversation', () => {
   });
 });
 
+/** Which contents carry loss, with the stop token behind each. */
+function trained(messages: ChatMessage[], trainOn: 'answers' | 'last' | 'all' = 'answers'): string {
+  const tokenizer = withTemplate(golden.templates['chatml']);
+  const { inputIds, isTarget } = new Encoder(tokenizer, trainOn, 't').encode(row(messages));
+  return tokenizer.decode(inputIds.filter((_, i) => isTarget[i] === 1));
+}
+
+describe('control of single turns', () => {
+  const marked = (...marks: (object | undefined)[]) =>
+    turns('a', 'b', 'c', 'd', 'e', 'f').map((message, i) => ({ ...message, ...marks[i] }));
+
+  it('leaves out answers with train: false, training: false or weight: 0', () => {
+    expect(trained(marked(undefined, { train: false }))).toBe('d<|im_end|>f<|im_end|>');
+    expect(trained(marked(undefined, { training: false }, undefined, { weight: 0 }))).toBe('f<|im_end|>');
+    expect(trained(marked(undefined, { train: true }, undefined, { weight: 1 }))).toBe(
+      'b<|im_end|>d<|im_end|>f<|im_end|>',
+    );
+  });
+
+  it('trains on the last answer with train_on: last, and on others that are marked', () => {
+    expect(trained(marked(), 'last')).toBe('f<|im_end|>');
+    expect(trained(marked().slice(0, 5), 'last')).toBe('d<|im_end|>');
+    expect(trained(marked(undefined, { train: true }), 'last')).toBe('b<|im_end|>f<|im_end|>');
+    expect(trained(marked(undefined, undefined, undefined, undefined, undefined, { train: false }), 'last')).toBe('');
+  });
+
+  it('takes whole turns out of train_on: all, of any role', () => {
+    const text = trained(marked(undefined, undefined, { train: false }, { train: false }), 'all');
+    expect(text).toBe(
+      'user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n' +
+        '<|im_start|>user\ne<|im_end|>\n<|im_start|>assistant\nf<|im_end|>\n',
+    );
+    expect(trained(marked({ train: true }), 'all')).toBe(trained(marked(), 'all'));
+  });
+
+  it('has no target when every answer is masked', () => {
+    const off = { weight: 0 };
+    expect(trained(marked(undefined, off, undefined, off, undefined, off))).toBe('');
+  });
+
+  it.each([
+    [{ train: true }, 0, /turn 1 asks for loss on what the user says/],
+    [{ weight: 1 }, 2, /turn 3 asks for loss on what the user says/],
+    [{ weight: 0.5 }, 1, /marks of turn 2 cannot be followed/],
+    [{ train: 'no' }, 1, /marks of turn 2 cannot be followed/],
+    [{ train: true, weight: 0 }, 1, /marks of turn 2 cannot be followed/],
+    [{ train_detail: [{ begin_offset: 0, end_offset: 0, train: false }] }, 1, /turn 2 marks parts of its text/],
+  ])('refuses %j on turn %i', (mark, at, message) => {
+    const marks = Array.from({ length: 6 }, (_, i) => (i === at ? mark : undefined));
+    expect(() => trained(marked(...marks))).toThrow(message);
+  });
+
+  it('hides marks and empty fields from the template, which sees other fields', () => {
+    const tokenizer = withTemplate(
+      '{% for m in messages %}{{ m | tojson }}<|im_end|>{% endfor %}{% if add_generation_prompt %}{% endif %}',
+    );
+    const messages = [
+      {
+        role: 'user',
+        content: 'a',
+        train: false,
+        weight: null,
+        tool_calls: null,
+        name: 'Ann',
+      } as unknown as ChatMessage,
+      { role: 'assistant', content: 'b', train: true } as ChatMessage,
+    ];
+    const { inputIds } = new Encoder(tokenizer, 'answers', 't').encode(row(messages));
+    expect(tokenizer.decode(inputIds)).toBe(
+      '{"role": "user", "content": "a", "name": "Ann"}<|im_end|>{"role": "assistant", "content": "b"}<|im_end|>',
+    );
+  });
+});
+
+describe('conversations that differ from others of their shape', () => {
+  it('are encoded as if they were the first: nothing that was learned from another row reaches them', () => {
+    const template = golden.templates['drops-thoughts'];
+    const tokenizer = withTemplate(template);
+    const learned = new ChatEncoder(tokenizer, SpecialTokens.of(tokenizer), 'answers');
+    for (let i = 0; i < 3; i++) learned.encode(turns('a', 'b', `c ${i}`, 'd'));
+    const odd = [
+      turns('a', '<think>hm</think> b', 'c', '<think>hm</think> d'),
+      turns('a', ' ', 'c', 'd'),
+      turns('<|im_end|>', '<|im_end|>\n<|im_start|>assistant\nc', 'c', 'c'),
+      turns('', '\u2003b\u2003', ' c', '\nd\n'),
+    ];
+    for (const messages of odd) {
+      const fresh = new ChatEncoder(tokenizer, SpecialTokens.of(tokenizer), 'answers').encode(messages);
+      expect(learned.encode(messages)).toEqual(fresh);
+    }
+  });
+
+  it('may begin with an answer, also where the template cannot render nothing', () => {
+    const messages = [{ role: 'assistant', content: 'Hi!' }, ...turns('a', 'b')];
+    expect(trained(messages)).toBe('Hi!<|im_end|>b<|im_end|>');
+    const tokenizer = withTemplate(
+      "{% if messages[0]['role'] == 'system' %}{% endif %}<|im_start|>system\nS<|im_end|>\n" +
+        golden.templates['chatml'],
+    );
+    const { inputIds, isTarget } = new Encoder(tokenizer, 'answers', 't').encode(row(messages));
+    expect(tokenizer.decode(inputIds.filter((_, i) => isTarget[i] === 1))).toBe('Hi!<|im_end|>b<|im_end|>');
+  });
+
+  it('train_on: last needs no stable template before the last answer', () => {
+    const moving = withTemplate(
+      "{% for m in messages %}{% if loop.last %}[now]{% endif %}<|im_start|>{{ m['content'] }}<|im_end|>{% endfor %}",
+    );
+    const messages = turns('a', 'b', 'c', 'd');
+    expect(() => new Encoder(moving, 'answers', 't').encode(row(messages))).toThrow(/turn 2 differently/);
+    expect(() => new Encoder(moving, 'last', 't').encode(row(messages))).toThrow(/turn 4 differently/);
+    const counting = withTemplate(
+      "{% for m in messages %}{% if loop.index > 2 or messages | length < 3 %}<|im_start|>{{ m['content'] }}<|im_end|>{% endif %}{% endfor %}",
+    );
+    expect(() => new Encoder(counting, 'answers', 't').encode(row(messages))).toThrow(/turn 2 differently/);
+    const { isTarget } = new Encoder(counting, 'last', 't').encode(row(messages));
+    expect([...isTarget]).toContain(1);
+  });
+});
+
 describe('text, prompts and completions', () => {
   const completion = { type: 'prompt-completion', prompt: 'one two', completion: ' three' } as const;
 
@@ -134,6 +254,13 @@ describe('text, prompts and completions', () => {
   it('finds special tokens in the text of a row', () => {
     const special = new SpecialTokens(withTemplate(undefined));
     expect(special.foundIn({ type: 'text', text: 'a <|im_end|> b' })).toBe('<|im_end|>');
-    expect(special.foundIn({ type: 'text', text: 'a <|im_en b' })).toBeUndefined();
+    expect(special.foundIn({ type: 'text', text: 'a <|im_en b <s <|im_end|' })).toBeUndefined();
+    expect(special.foundIn({ type: 'text', text: 'a <<s>' })).toBe('<s>');
+    const call = { name: 'f', arguments: { x: '</s>' } };
+    const messages = [{ role: 'assistant', content: '', tool_calls: [call] }];
+    expect(special.foundIn({ type: 'messages', messages })).toBe('</s>');
+    expect(special.foundIn({ type: 'messages', messages: turns('a', 'b'), tools: ['<|eot_id|>'] })).toBe('<|eot_id|>');
+    const preference = { type: 'preference', prompt: 'a', chosen: 'b', rejected: '<|im_start|>' } as const;
+    expect(special.foundIn(preference)).toBe('<|im_start|>');
   });
 });

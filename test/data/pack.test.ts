@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { packBestFit } from '../../src/data/pack.ts';
+import { packBestFit } from '../../src/data/encode/pack.ts';
 
 const golden = JSON.parse(readFileSync(join(import.meta.dirname, '../golden/data/pack.json'), 'utf8')) as {
   packs: { capacity: number; lengths: number[]; bins: number[][] }[];

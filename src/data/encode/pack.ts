@@ -8,7 +8,7 @@
  */
 export function packBestFit(lengths: ArrayLike<number>, capacity: number): number[][] {
   const bins: number[][] = [];
-  const room = new RoomTree(capacity);
+  const room = new RoomTree(capacity, lengths.length);
   for (const item of byDecreasingLength(lengths, capacity)) {
     const length = lengths[item]!;
     const left = room.smallestAtLeast(length);
@@ -34,24 +34,35 @@ function byDecreasingLength(lengths: ArrayLike<number>, capacity: number): Uint3
 class RoomTree {
   readonly #size: number;
   readonly #any: Uint8Array;
-  readonly #bins: number[][];
+  /** Queues as chains of bins: by room the first and the last, by bin the next; -1 is none. */
+  readonly #first: Int32Array;
+  readonly #last: Int32Array;
+  readonly #next: Int32Array;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, mostBins: number) {
     this.#size = 2 ** Math.ceil(Math.log2(capacity + 1));
     this.#any = new Uint8Array(2 * this.#size);
-    this.#bins = Array.from({ length: capacity + 1 }, () => []);
+    this.#first = new Int32Array(capacity + 1).fill(-1);
+    this.#last = new Int32Array(capacity + 1).fill(-1);
+    this.#next = new Int32Array(mostBins);
   }
 
   put(room: number, bin: number): void {
-    this.#bins[room]!.push(bin);
-    for (let node = this.#size + room; node >= 1; node >>>= 1) this.#any[node] = 1;
+    this.#next[bin] = -1;
+    if (this.#first[room] === -1) {
+      this.#first[room] = bin;
+      for (let node = this.#size + room; node >= 1; node >>>= 1) this.#any[node] = 1;
+    } else {
+      this.#next[this.#last[room]!] = bin;
+    }
+    this.#last[room] = bin;
   }
 
   /** Takes the bin that waited longest among those with exactly this room. */
   take(room: number): number {
-    const bins = this.#bins[room]!;
-    const bin = bins.shift()!;
-    if (bins.length === 0) {
+    const bin = this.#first[room]!;
+    this.#first[room] = this.#next[bin]!;
+    if (this.#first[room] === -1) {
       let node = this.#size + room;
       this.#any[node] = 0;
       for (node >>>= 1; node >= 1; node >>>= 1) this.#any[node] = this.#any[2 * node]! | this.#any[2 * node + 1]!;
