@@ -1,0 +1,1 @@
+export { makeFilters } from './filters.ts';
