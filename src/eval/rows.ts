@@ -1,9 +1,10 @@
 import type { EvalTask } from '../config/index.ts';
 import { sourceSchema } from '../config/schema/prepare.ts';
 import { LlmkitError } from '../core/errors.ts';
-import { detectMapping } from '../data/detect.ts';
-import { mapRow } from '../data/map.ts';
-import { filesOfSource, readRecords } from '../data/sources.ts';
+import { detectMapping } from '../data/read/detect.ts';
+import { mapRow } from '../data/read/map.ts';
+import { readRecords } from '../data/read/shards.ts';
+import { filesOfSource } from '../data/read/sources.ts';
 import type { Row } from '../data/types.ts';
 
 /** A readable record of a file: an object, or a string for text files. */

@@ -1,10 +1,7 @@
-import { isUtf8 } from 'node:buffer';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { isAscii, isUtf8 } from 'node:buffer';
 import { LlmkitError } from '../core/errors.ts';
-import { jsonErrorOffset } from '../core/json-error.ts';
 import { formatBytes } from '../core/format.ts';
-import { ioError } from './atomic.ts';
-import type { RawRecord } from './records.ts';
+import { readChunks } from './bytes.ts';
 
 export interface LineOptions {
   /** The name of the file in messages; its path unless given. */
@@ -15,10 +12,12 @@ export interface LineOptions {
 
 export type Line = { line: number; text: string } | { line: number; error: LlmkitError };
 
-const CHUNK_BYTES = 256 * 1024;
-const MAX_BYTES = 64 * 2 ** 20;
+/** The longest line or document. */
+export const MAX_BYTES = 64 * 2 ** 20;
 const LF = 10;
 const CR = 13;
+/** How much of a file is looked at for signs that it is not text. */
+const LOOK_BYTES = 4096;
 
 /**
  * The lines of a UTF-8 file, numbered from 1, without their LF or CRLF; a byte-order mark is dropped. A line that is
@@ -27,142 +26,105 @@ const CR = 13;
  * @throws LlmkitError('io') when the file cannot be read; ('data') when it is UTF-16.
  */
 export function* readLines(path: string, options: LineOptions = {}): Generator<Line> {
-  const { name = path, maxBytes = MAX_BYTES } = options;
-  const fd = openForReading(path);
-  try {
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    let held: Buffer[] = [];
-    let heldBytes = 0;
-    let line = 1;
-    for (;;) {
-      const read = readChunk(fd, chunk, path);
-      if (read === 0) break;
-      if (line === 1 && heldBytes === 0) refuseUtf16(chunk.subarray(0, read), name);
-      let start = 0;
-      for (;;) {
-        const end = chunk.subarray(0, read).indexOf(LF, start);
-        const piece = chunk.subarray(start, end < 0 ? read : end);
-        heldBytes += piece.length;
-        if (end < 0) {
-          // Beyond the limit nothing is kept but the count.
-          if (heldBytes > maxBytes) held = [];
-          else held.push(Buffer.from(piece));
-          break;
-        }
-        yield decodeLine(held.length === 0 ? piece : Buffer.concat([...held, piece]), heldBytes, line, name, maxBytes);
-        held = [];
-        heldBytes = 0;
-        line++;
-        start = end + 1;
-      }
-    }
-    if (heldBytes > 0) yield decodeLine(Buffer.concat(held), heldBytes, line, name, maxBytes);
-  } finally {
-    closeSync(fd);
-  }
+  const splitter = new LineSplitter({ name: path, ...options });
+  for (const chunk of readChunks(path)) yield* splitter.push(chunk);
+  yield* splitter.end();
 }
 
-/**
- * The rows of a JSON lines file: one object a line; blank lines are passed over.
- * Values are JSON.parse's own: no type is guessed, so dates and leading zeros stay as they are.
- */
-export function* readJsonLines(path: string, options: LineOptions = {}): Generator<RawRecord> {
-  const name = options.name ?? path;
-  let first = true;
-  for (const item of readLines(path, options)) {
-    const where = `${name}:${item.line}`;
-    if ('error' in item) {
-      yield { where, error: item.error };
-      continue;
-    }
-    if (item.text.trim() === '') continue;
-    if (first && item.text.trimStart().startsWith('[')) throw jsonArray(name);
-    first = false;
-    yield parseRow(item.text, where);
+/** Cuts chunks of UTF-8 into lines, as `readLines` does. */
+export class LineSplitter {
+  readonly #name: string;
+  readonly #maxBytes: number;
+  /** The number of the line that comes next. */
+  #line: number;
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  #looked = false;
+
+  /** @param options.firstLine the number of the first line, where chunks begin inside a file. */
+  constructor(options: LineOptions & { name: string; firstLine?: number }) {
+    this.#name = options.name;
+    this.#maxBytes = options.maxBytes ?? MAX_BYTES;
+    this.#line = options.firstLine ?? 1;
   }
-}
 
-/** How a text file is cut into documents, in the words of HF datasets' text loader. */
-export type SampleBy = 'line' | 'paragraph' | 'document';
-
-/** The documents of a text file: its lines, its paragraphs (parted by blank lines), or the whole. Blank ones do not count. */
-export function* readText(path: string, sampleBy: SampleBy, options: LineOptions = {}): Generator<RawRecord> {
-  const { name = path, maxBytes = MAX_BYTES } = options;
-  let lines: string[] = [];
-  let firstLine = 1;
-  let characters = 0;
-  for (const item of readLines(path, options)) {
-    if ('error' in item) {
-      yield { where: `${name}:${item.line}`, error: item.error };
-      continue;
+  *push(chunk: Buffer): Generator<Line> {
+    if (!this.#looked) refuseOtherEncodings(chunk, this.#name);
+    this.#looked = true;
+    let start = 0;
+    let end = chunk.indexOf(LF);
+    if (end < 0) return this.#hold(chunk);
+    if (this.#heldBytes > 0) {
+      this.#hold(chunk.subarray(0, end));
+      yield this.#takeHeld();
+      start = end + 1;
+      end = chunk.indexOf(LF, start);
     }
-    const blank = item.text.trim() === '';
-    const ends = sampleBy === 'line' || (sampleBy === 'paragraph' && blank);
-    if (!ends || (sampleBy === 'line' && !blank)) {
-      if (lines.length === 0) firstLine = item.line;
-      lines.push(item.text);
-      characters += item.text.length + 1;
+    // All lines of the chunk are checked at once: a line end is never part of a longer character.
+    const whole = chunk.subarray(start, chunk.lastIndexOf(LF) + 1);
+    const encoding = isAscii(whole) ? 'latin1' : isUtf8(whole) ? 'utf8' : undefined;
+    for (; end >= 0; end = chunk.indexOf(LF, start)) {
+      yield this.#decode(chunk, start, end, encoding);
+      start = end + 1;
     }
-    if (characters > maxBytes) throw documentTooLong(`${name}:${firstLine}`, maxBytes);
-    if (ends && lines.length > 0) {
-      yield { where: `${name}:${firstLine}`, value: lines.join('\n') };
-      lines = [];
-      characters = 0;
-    }
+    this.#hold(chunk.subarray(start));
   }
-  const rest = lines.join('\n');
-  if (rest.trim() !== '') yield { where: `${name}:${firstLine}`, value: rest };
-}
 
-function parseRow(text: string, where: string): RawRecord {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    const at = jsonErrorOffset(text) ?? text.length;
-    const what = at >= text.length ? 'it ends too early' : `${JSON.stringify(text[at])} cannot stand here`;
-    return {
-      where,
-      error: new LlmkitError('data', `the line is not JSON: ${what}`, {
-        where: `${where}:${at + 1}`,
-        got: excerpt(text, at),
-        hint: 'mend the line, or set prepare.malformed: skip to leave such rows out and count them',
-        cause: error,
-      }),
-    };
+  *end(): Generator<Line> {
+    if (this.#heldBytes > 0) yield this.#takeHeld();
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { where, value };
-  const error = new LlmkitError('data', 'the line is not a JSON object', {
-    where,
-    expected: '{"column": value, ...}',
-    got: excerpt(text, 0),
-  });
-  return { where, error };
-}
 
-function decodeLine(bytes: Buffer, byteLength: number, line: number, name: string, maxBytes: number): Line {
-  if (byteLength > maxBytes) {
-    const error = new LlmkitError('data', `the line is ${formatBytes(byteLength)} long`, {
-      where: `${name}:${line}`,
-      expected: `at most ${formatBytes(maxBytes)} a line`,
-      hint: 'is it one JSON array? llmkit reads one object a line: jq -c ".[]" in.json > out.jsonl',
+  /** Beyond the limit nothing is kept but the count. */
+  #hold(piece: Buffer): void {
+    if (piece.length === 0) return;
+    this.#heldBytes += piece.length;
+    if (this.#heldBytes > this.#maxBytes) this.#held = [];
+    else this.#held.push(Buffer.from(piece));
+  }
+
+  #takeHeld(): Line {
+    const bytes = this.#held.length === 1 ? this.#held[0]! : Buffer.concat(this.#held);
+    const heldBytes = this.#heldBytes;
+    this.#held = [];
+    this.#heldBytes = 0;
+    if (heldBytes > this.#maxBytes) return this.#tooLong(heldBytes);
+    return this.#decode(bytes, 0, bytes.length, isUtf8(bytes) ? 'utf8' : undefined);
+  }
+
+  /** @param encoding undefined when the bytes around are not all UTF-8. */
+  #decode(bytes: Buffer, from: number, to: number, encoding: 'latin1' | 'utf8' | undefined): Line {
+    let start = from;
+    let end = to;
+    if (end - start > this.#maxBytes) return this.#tooLong(end - start);
+    const line = this.#line++;
+    if (line === 1 && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf) start += 3;
+    if (end > start && bytes[end - 1] === CR) end--;
+    if (encoding !== undefined) return { line, text: bytes.toString(encoding, start, end) };
+    const content = bytes.subarray(start, end);
+    if (isUtf8(content)) return { line, text: content.toString('utf8') };
+    return { line, error: notUtf8(content, 'the line', `${this.#name}:${line}`) };
+  }
+
+  #tooLong(bytes: number): Line {
+    const line = this.#line++;
+    const error = new LlmkitError('data', `the line is ${formatBytes(bytes)} long`, {
+      where: `${this.#name}:${line}`,
+      expected: `at most ${formatBytes(this.#maxBytes)} a line`,
+      hint: 'is it one JSON array? then say format: json',
     });
     return { line, error };
   }
-  let start = 0;
-  let end = bytes.length;
-  if (line === 1 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) start = 3;
-  if (end > start && bytes[end - 1] === CR) end--;
-  const content = bytes.subarray(start, end);
-  if (isUtf8(content)) return { line, text: content.toString('utf8') };
-  const at = firstInvalid(content);
-  const error = new LlmkitError('data', `the line is not UTF-8: byte ${at + 1} is 0x${content[at]!.toString(16)}`, {
-    where: `${name}:${line}`,
+}
+
+/** The error for bytes that are not UTF-8, with the first bad one. */
+export function notUtf8(bytes: Buffer, what: string, where: string): LlmkitError {
+  const at = firstInvalid(bytes);
+  return new LlmkitError('data', `${what} is not UTF-8: byte ${at + 1} is 0x${bytes[at]!.toString(16)}`, {
+    where,
     expected: 'UTF-8',
-    got: excerpt(content.subarray(0, at + 20).toString('latin1'), at),
+    got: excerpt(bytes.subarray(Math.max(0, at - 60), at + 60).toString('latin1'), Math.min(at, 60)),
     hint: `convert the file (iconv -f gb18030 -t utf-8, or -f latin1), or set prepare.malformed: skip`,
   });
-  return { line, error };
 }
 
 function firstInvalid(bytes: Buffer): number {
@@ -176,49 +138,26 @@ function firstInvalid(bytes: Buffer): number {
   return at;
 }
 
-function refuseUtf16(bytes: Buffer, name: string): void {
+/** @throws LlmkitError('data') for the beginning of a file that is UTF-16, with or without a mark, or no text at all. */
+export function refuseOtherEncodings(bytes: Buffer, name: string): void {
   const mark = bytes.length >= 2 ? bytes.readUInt16BE(0) : 0;
-  if (mark !== 0xfffe && mark !== 0xfeff) return;
-  throw new LlmkitError('data', `${name} is UTF-16`, {
+  const head = bytes.subarray(0, LOOK_BYTES);
+  let zeros = 0;
+  for (const byte of head) if (byte === 0) zeros++;
+  const wide = mark === 0xfffe || mark === 0xfeff;
+  // Single zero bytes are damage in a text; a fifth of them is another encoding.
+  if (!wide && zeros * 5 <= head.length) return;
+  throw new LlmkitError('data', `${name} is ${wide ? 'UTF-16' : 'UTF-16 or not text'}`, {
     where: `${name}:1`,
     expected: 'UTF-8',
-    hint: `convert it: iconv -f utf-16 -t utf-8 ${name} > utf8-${name.replace(/^.*[/\\]/, '')}`,
-  });
-}
-
-function jsonArray(name: string): LlmkitError {
-  return new LlmkitError('data', `${name} holds one JSON array, not one object a line`, {
-    where: `${name}:1`,
-    hint: `make it JSON lines: jq -c ".[]" ${name} > ${name.replace(/\.[^.]*$/, '')}.jsonl`,
-  });
-}
-
-function documentTooLong(where: string, maxBytes: number): LlmkitError {
-  return new LlmkitError('data', `the document is longer than ${formatBytes(maxBytes)}`, {
-    where,
-    hint: 'set sample_by: paragraph (or line) for this source, or part the file',
+    got: wide ? 'a UTF-16 byte-order mark' : `${zeros} zero bytes in the first ${head.length}`,
+    hint: `if it is UTF-16, convert it: iconv -f utf-16 -t utf-8 ${name} > utf8-${name.replace(/^.*[/\\]/, '')}`,
   });
 }
 
 /** Up to 60 characters around a place, on one line. */
-function excerpt(text: string, at: number): string {
+export function excerpt(text: string, at: number): string {
   const from = Math.max(0, at - 30);
   const cut = text.slice(from, from + 60).replaceAll(/\p{Cc}/gu, ' ');
   return `${from > 0 ? '…' : ''}${cut}${from + 60 < text.length ? '…' : ''}`;
-}
-
-function openForReading(path: string): number {
-  try {
-    return openSync(path, 'r');
-  } catch (error) {
-    throw ioError(error, `cannot open ${path}`, path);
-  }
-}
-
-function readChunk(fd: number, chunk: Buffer, path: string): number {
-  try {
-    return readSync(fd, chunk, 0, chunk.length, null);
-  } catch (error) {
-    throw ioError(error, `cannot read ${path}`, path);
-  }
 }
