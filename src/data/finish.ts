@@ -10,13 +10,15 @@ import { describeFiles, writeManifest } from '../io/manifest.ts';
 import { provenance } from '../io/provenance.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { dependedOn } from './cache.ts';
-import { PackedWriter, PREPARED_FEATURES, type SplitResult } from './encode/packed-writer.ts';
+import { readItems } from './encode/item-file.ts';
+import type { SplitResult } from './encode/packed-writer.ts';
+import { featuresOf, openSplitWriter } from './encode/split-writer.ts';
 import type { Planned } from './make-plan.ts';
 import { type DataContext, StageProgress } from './progress.ts';
 import { makeReport, type PrepareReport } from './report/report.ts';
 import { writeReport } from './report/write.ts';
 import type { DecideResult } from './stages/decide-task.ts';
-import { type EncodeResult, readEncoded } from './stages/encode-task.ts';
+import type { EncodeResult } from './stages/encode-task.ts';
 import { addEncodes, addReads } from './stages/outcome.ts';
 import { tokenizerDir } from './stages/plan.ts';
 import type { ReadResult } from './stages/read-task.ts';
@@ -55,7 +57,7 @@ export async function finish(parts: Finished, context: DataContext): Promise<Pre
     }
     writeDatasetDict(out, Object.keys(splits));
     if (existsSync(work.path('explain'))) renameSync(work.path('explain'), join(out, 'explain'));
-    writeReport(out, report);
+    await writeReport(out, report);
     writeManifest(out, {
       command: 'prepare',
       config: dependedOn(config),
@@ -65,6 +67,7 @@ export async function finish(parts: Finished, context: DataContext): Promise<Pre
       seed: planned.plan.seed,
       ...provenance(config.resolvePath('.')),
       extra: {
+        kind: planned.plan.kind,
         max_length: planned.plan.config.max_length,
         vocab_size: tokenizer.vocabSize,
         splits: Object.keys(report.splits),
@@ -73,26 +76,27 @@ export async function finish(parts: Finished, context: DataContext): Promise<Pre
     });
     return report;
   });
-  progress.end(`${formatCount(report.splits['train']!.rows)} packed rows`);
+  progress.end(
+    `${formatCount(report.splits['train']!.rows)} ${planned.plan.kind === 'pairs' ? 'pairs' : 'packed rows'}`,
+  );
   return report;
 }
 
 function writeSplits({ work, planned, encodes }: Finished, out: string): Partial<Record<SplitName, SplitResult>> {
-  const { config } = planned.plan;
+  const { config, kind } = planned.plan;
   const pieces = encodes.map((encode, part) => ({ dir: work.path('encoded', pad(part)), ...encode.train }));
   // A part whose rows were all dropped has a file without rows, which is only needed where there is no other.
   const filled = pieces.filter((piece) => piece.rows > 0);
-  joinDatasets(join(out, 'train'), PREPARED_FEATURES, filled.length > 0 ? filled : pieces.slice(0, 1), 'train');
+  joinDatasets(join(out, 'train'), featuresOf(kind), filled.length > 0 ? filled : pieces.slice(0, 1), 'train');
   const train: SplitResult = { rows: 0, examples: 0, tokens: 0, targets: 0, files: [], fingerprint: '' };
   for (const piece of pieces) {
     for (const figure of ['rows', 'examples', 'tokens', 'targets'] as const) train[figure] += piece[figure];
   }
   const held = encodes.filter(({ validation }) => validation.examples > 0);
   if (held.length === 0) return { train };
-  const writer = new PackedWriter(join(out, 'validation'), 'validation', config.max_length, config.packing);
+  const writer = openSplitWriter(kind, join(out, 'validation'), 'validation', config);
   try {
-    for (const { validation } of held)
-      for (const example of readEncoded(work.path(validation.file))) writer.add(example);
+    for (const { validation } of held) for (const item of readItems(work.path(validation.file), kind)) writer.add(item);
     writer.finish();
   } catch (error) {
     writer.abort();

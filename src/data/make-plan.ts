@@ -2,6 +2,7 @@ import type { LoadedConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
 import { describeFile, type FileRecord } from '../io/manifest.ts';
 import { tokenizerInputs } from './cache.ts';
+import { kindOf } from './encode/split-writer.ts';
 import type { DataContext } from './progress.ts';
 import { StageProgress } from './progress.ts';
 import { detectMapping, type RowMapping } from './read/detect.ts';
@@ -36,6 +37,7 @@ export async function makePlan(loaded: LoadedConfig, context: DataContext, shard
   const sourceWhere = config.sources.map((_, i) => loaded.where(`prepare.sources.${i}.path`));
   const plan: Plan = {
     config,
+    kind: 'packed',
     seed,
     files: [],
     shards: [],
@@ -61,6 +63,11 @@ export async function makePlan(loaded: LoadedConfig, context: DataContext, shard
     }
   }
   inputs.push(...[...plan.keywords, ...plan.against].map(({ path }) => describeFile(path)), ...tokenizerInputs(loaded));
+  plan.kind = kindOf(
+    plan.files.map(({ file, mapping }) => ({ name: file.name, type: mapping?.type })),
+    config,
+    loaded.where('prepare.overlength'),
+  );
   progress.end(`${plan.files.length} files in ${plan.shards.length} parts`);
   return { plan, inputs, sourceWhere };
 }

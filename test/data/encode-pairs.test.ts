@@ -9,6 +9,8 @@ import { openPrepared, openPreparedPairs } from '../../src/data/prepared.ts';
 import type { Item, PreferenceExample, PreparedKind } from '../../src/data/types.ts';
 import { writeDatasetDict } from '../../src/io/arrow.ts';
 import { loadTokenizer, type Tokenizer } from '../../src/tokenizer/index.ts';
+import { rejection } from '../support/failure.ts';
+import { Project } from './helpers.ts';
 
 const GOLDEN = join(import.meta.dirname, '../golden/data');
 const { templates } = JSON.parse(readFileSync(join(GOLDEN, 'chat.json'), 'utf8')) as {
@@ -204,5 +206,58 @@ describe('a prepared folder', () => {
     expect(() => openPreparedPairs(packed).split('train')).toThrow(
       /column chosen_input_ids is not what prepare writes/,
     );
+  });
+});
+
+describe('prepare of preference rows', () => {
+  const project = new Project({ template: templates['chatml']! });
+  const rows = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      prompt: `question ${i}`,
+      chosen: `good ${i}`,
+      rejected: `bad ${i}, too`,
+    }));
+  const path = project.jsonl('pairs.jsonl', rows(20));
+
+  it('writes pairs, in both splits, which only openPreparedPairs opens', async () => {
+    const { report } = await project.prepare({ sources: [{ path }], max_length: 64, split: { validation: 4 } });
+    expect([report.splits['train']!.rows, report.splits['validation']!.rows]).toEqual([16, 4]);
+    expect(() => openPrepared(project.out)).toThrow(/does not hold packed rows/);
+    const prepared = openPreparedPairs(project.out);
+    const tokenizer = loadTokenizer(prepared.tokenizerDir);
+    const found: string[] = [];
+    for (const name of prepared.splits) {
+      const split = prepared.split(name);
+      for (let i = 0; i < split.numPairs; i++) {
+        const { chosenInputIds, chosenLabels, rejectedInputIds, rejectedLabels } = split.pair(i);
+        const number = /question (\d+)/.exec(tokenizer.decode(chosenInputIds))![1]!;
+        const prompt = `<|im_start|>user\nquestion ${number}<|im_end|>\n<|im_start|>assistant\n`;
+        expect(tokenizer.decode(chosenInputIds)).toBe(`${prompt}good ${number}<|im_end|>\n`);
+        expect(tokenizer.decode(rejectedInputIds)).toBe(`${prompt}bad ${number}, too<|im_end|>\n`);
+        expect(tokenizer.decode(chosenLabels.filter((label) => label !== -100))).toBe(`good ${number}<|im_end|>`);
+        expect(tokenizer.decode(rejectedLabels.filter((label) => label !== -100))).toBe(`bad ${number}, too<|im_end|>`);
+        found.push(number);
+      }
+    }
+    expect(new Set(found).size).toBe(20);
+    prepared.close();
+  });
+
+  it('trains on the chosen answers with preference: chosen', async () => {
+    await project.prepare({ sources: [{ path }], max_length: 64, preference: 'chosen' });
+    const targets = project.documents().map((document) => document.targets);
+    expect(targets.sort()).toEqual(
+      rows(20)
+        .map(({ chosen }) => `${chosen}<|im_end|>`)
+        .sort(),
+    );
+  });
+
+  it('refuses other rows beside them, and splitting', async () => {
+    const other = project.jsonl('other.jsonl', [{ prompt: 'a', completion: 'b' }]);
+    const mixed = rejection(project.prepare({ sources: [{ path }, { path: other }] }));
+    expect(await mixed).toMatchObject({ kind: 'config', where: expect.stringContaining('other.jsonl') });
+    const split = rejection(project.prepare({ sources: [{ path }], overlength: 'split' }));
+    expect(await split).toMatchObject({ kind: 'config', message: 'preference pairs cannot be split' });
   });
 });

@@ -35,9 +35,14 @@ export interface TypedFile {
 /**
  * What a prepare makes of its files: pairs where they hold preference rows and `preference` is not `chosen`.
  *
+ * @param overlengthWhere where the config has that key, for errors.
  * @throws LlmkitError('config') when preference rows and others would have to stand in one dataset, or pairs be split.
  */
-export function kindOf(files: readonly TypedFile[], config: PrepareConfig): PreparedKind {
+export function kindOf(
+  files: readonly TypedFile[],
+  config: PrepareConfig,
+  overlengthWhere = 'prepare.overlength',
+): PreparedKind {
   if (config.preference === 'chosen') return 'packed';
   const known = files.filter(({ type }) => type !== undefined);
   const pairs = known.filter(({ type }) => type === 'preference');
@@ -53,7 +58,7 @@ export function kindOf(files: readonly TypedFile[], config: PrepareConfig): Prep
   }
   if (config.overlength === 'split') {
     throw new LlmkitError('config', 'preference pairs cannot be split', {
-      where: 'prepare.overlength',
+      where: overlengthWhere,
       expected: 'error, drop or truncate',
       got: 'split',
       hint: 'truncate cuts both answers at their ends; prepare.preference: chosen makes plain conversations, which can be split',

@@ -1,14 +1,15 @@
-import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { type ErrorRecord, LlmkitError } from '../../core/errors.ts';
-import { ioError, writeAll } from '../../io/atomic.ts';
-import { Encoder, countTargets } from '../encode/encoder.ts';
-import { type FitTally, Fitter } from '../encode/overlength.ts';
+import { countTargets, Encoder } from '../encode/encoder.ts';
+import { ItemWriter } from '../encode/item-file.ts';
 import { Lengths } from '../encode/lengths.ts';
-import { PackedWriter, type SplitResult } from '../encode/packed-writer.ts';
+import { type FitTally, Fitter, lengthOf, sequencesOf } from '../encode/overlength.ts';
+import type { SplitResult } from '../encode/packed-writer.ts';
+import { openSplitWriter } from '../encode/split-writer.ts';
 import { placeOf } from '../read/sources.ts';
 import { addRow, emptyTally, type RowTally } from '../tally.ts';
 import { documentOf } from '../texts.ts';
-import type { Encoded } from '../types.ts';
+import type { Item } from '../types.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
 import { explainWriter } from './explain.ts';
 import { FATE, FATES, KEPT_AS } from './fates.ts';
@@ -37,9 +38,9 @@ export interface EncodeResult {
   /** Rows used more than once, or not at all, by their source's weight. */
   repeated: number;
   left_out: number;
-  /** The packed training rows: a dataset in encoded/<part>. */
+  /** The training rows: a dataset in encoded/<part>. */
   train: SplitResult;
-  /** Encoded, not yet packed, validation rows: a file of `writeEncoded`. */
+  /** Encoded, not yet packed, validation rows: a file of an ItemWriter. */
   validation: { file: string; examples: number };
 }
 
@@ -52,7 +53,7 @@ export async function encodeTask(
   tokenizer: Tokenizer,
   pulse: Pulse,
 ): Promise<{ outputs: string[]; result: EncodeResult }> {
-  const { config } = plan;
+  const { config, kind } = plan;
   const part = parts[index]!;
   const base = parts.slice(0, index).reduce((sum, { rows }) => sum + rows, 0);
   const fates = readSlice(work.path(FATES), base, part.rows);
@@ -60,8 +61,9 @@ export async function encodeTask(
   rmSync(work.path(dir), { recursive: true, force: true });
   const encoder = new Encoder(tokenizer, config.train_on, 'tokenizer');
   const fitter = new Fitter(config.max_length, config.overlength);
-  const train = new PackedWriter(work.path(dir), 'train', config.max_length, config.packing);
-  const validation = new EncodedWriter(work, `${dir}.validation`);
+  const train = openSplitWriter(kind, work.path(dir), 'train', config);
+  const validationFile = `${dir}.validation`;
+  const validation = new ItemWriter(work.path(validationFile));
   const explain = explainWriter(work, config, 'encode', index);
   const lengths = new Lengths();
   const result: Omit<EncodeResult, 'train' | 'validation' | 'lengths' | 'renderings' | 'stops'> = {
@@ -97,9 +99,9 @@ export async function encodeTask(
       if (times === 0) continue;
       const special = encoder.special.foundIn(example);
       if (special !== undefined) addRow(result.specialInText, `${id} (${special})`);
-      let encoded: Encoded;
+      let item: Item;
       try {
-        encoded = encoder.encode({ id, example });
+        item = kind === 'pairs' ? encoder.encodePair({ id, example }) : encoder.encode({ id, example });
       } catch (error) {
         if (!(error instanceof LlmkitError) || error.kind !== 'data') throw error;
         addRow(result.refused, id);
@@ -109,12 +111,14 @@ export async function encodeTask(
         continue;
       }
       result.rows++;
-      result.tokens += encoded.inputIds.length;
-      result.targets += countTargets(encoded);
-      lengths.add(encoded.inputIds.length);
-      const pieces = fitter.fit(encoded);
+      for (const sequence of sequencesOf(item)) {
+        result.tokens += sequence.inputIds.length;
+        result.targets += countTargets(sequence);
+      }
+      lengths.add(lengthOf(item));
+      const pieces = fitter.fit(item);
       if (pieces.length === 0) {
-        const value = encoded.inputIds.length;
+        const value = lengthOf(item);
         explain?.write({ row: id, stage: 'fit', rule: 'max_length or no target', value, limit: config.max_length });
       }
       for (let copy = 0; copy < times; copy++) {
@@ -132,7 +136,7 @@ export async function encodeTask(
   }
   const outputs = [
     ...train.result.files.map((file) => `${dir}/${file}`),
-    validation.file,
+    validationFile,
     ...(explain === undefined ? [] : [explain.output]),
   ];
   return {
@@ -143,7 +147,7 @@ export async function encodeTask(
       renderings: Object.fromEntries(encoder.renderings),
       stops: [...encoder.stops],
       train: train.result,
-      validation: { file: validation.file, examples: validation.examples },
+      validation: { file: validationFile, examples: validation.items },
     },
   };
 }
@@ -167,67 +171,4 @@ function keptNames(work: Work, plan: Plan, parts: readonly Part[], base: number)
 
 function readSlice(path: string, from: number, length: number): Uint8Array {
   return readFileSync(path).subarray(from, from + length);
-}
-
-const BUFFER_BYTES = 2 ** 20;
-
-/** Encoded examples in a file, each as [n, tokens, targets in bytes, padded to four]. */
-class EncodedWriter {
-  readonly file: string;
-  examples = 0;
-  readonly #path: string;
-  readonly #fd: number;
-  #pending: Uint8Array[] = [];
-  #bytes = 0;
-
-  constructor(work: Work, file: string) {
-    this.file = file;
-    this.#path = work.path(file);
-    this.#fd = openSync(this.#path, 'w');
-  }
-
-  add({ inputIds, isTarget }: Encoded): void {
-    const n = inputIds.length;
-    const record = new Int32Array(1 + n + Math.ceil(n / 4));
-    record[0] = n;
-    record.set(inputIds, 1);
-    const bytes = new Uint8Array(record.buffer);
-    bytes.set(isTarget, 4 * (1 + n));
-    this.#pending.push(bytes);
-    this.#bytes += bytes.length;
-    this.examples++;
-    if (this.#bytes >= BUFFER_BYTES) this.#flush();
-  }
-
-  finish(): void {
-    this.#flush();
-    closeSync(this.#fd);
-  }
-
-  abort(): void {
-    closeSync(this.#fd);
-  }
-
-  #flush(): void {
-    const bytes = Buffer.concat(this.#pending);
-    this.#pending = [];
-    this.#bytes = 0;
-    try {
-      writeAll(this.#fd, bytes);
-    } catch (error) {
-      throw ioError(error, 'cannot write the encoded rows', this.#path);
-    }
-  }
-}
-
-/** The examples of an EncodedWriter; they have no names any more. */
-export function* readEncoded(path: string): Generator<Encoded> {
-  const words = new Int32Array(new Uint8Array(readFileSync(path)).buffer);
-  for (let at = 0; at < words.length;) {
-    const n = words[at]!;
-    const inputIds = words.slice(at + 1, at + 1 + n);
-    const isTarget = new Uint8Array(words.buffer, 4 * (at + 1 + n), n).slice();
-    yield { id: '', inputIds, isTarget };
-    at += 1 + n + Math.ceil(n / 4);
-  }
 }

@@ -3,6 +3,7 @@ import type { PrepareConfig } from '../../config/index.ts';
 import { writeFileAtomic } from '../../io/atomic.ts';
 import type { RowMapping } from '../read/detect.ts';
 import type { Shard, SourceFile } from '../read/sources.ts';
+import type { PreparedKind } from '../types.ts';
 import type { Work } from './work.ts';
 
 /** A file that the config names, resolved, with the place of the config that names it. */
@@ -14,6 +15,8 @@ export interface NamedFile {
 /** Everything the tasks need to know, as JSON in the work folder: a task is told its stage and number, nothing else. */
 export interface Plan {
   config: PrepareConfig;
+  /** What the rows become. */
+  kind: PreparedKind;
   seed: number;
   files: PlannedFile[];
   /** What the tasks of `read` read: one each. */
