@@ -13,9 +13,10 @@ import { resultTables } from '../eval/reporters/tables.ts';
 import { taskNameOf } from '../eval/tasks.ts';
 import { writeEvaluation } from '../eval/write.ts';
 import { chooseModel, type ModelChoice, nameOfChoice } from '../infer/choose-model.ts';
-import { describeFile, describeFiles, type FileRecord, writeManifest } from '../io/manifest.ts';
+import { describeFile, describeFiles, type FileRecord, MANIFEST, writeManifest } from '../io/manifest.ts';
 import { provenance } from '../io/provenance.ts';
 import { checkReplaceable } from '../io/replaceable.ts';
+import { weightFiles } from '../io/weights.ts';
 
 export interface EvalOptions {
   config: LoadedConfig;
@@ -58,7 +59,7 @@ export async function run(options: EvalOptions, context: CommandContext): Promis
   checkReplaceable(out, [choice.dir, choice.tokenizerDir, choice.adapter ?? [], read].flat(), 'eval');
 
   const { threads, cacheDir } = options;
-  const { results, run: ran } = await measure({ config, choice, name, threads, cacheDir }, context);
+  const { results, run: ran, files } = await measure({ config, choice, name, threads, cacheDir }, context);
   const gates = options.updateBaseline === true ? withoutRegressions(settings.gates) : settings.gates;
   const checks = checkGates(gates, results, baseline);
   const evalRun: EvalRun = { ...ran, gates: checks as unknown as Json };
@@ -66,7 +67,7 @@ export async function run(options: EvalOptions, context: CommandContext): Promis
     writeManifest(folder, {
       command: 'eval',
       config: settings as unknown as Json,
-      inputs: inputsOf(choice, baseline === undefined ? undefined : baselinePath),
+      inputs: inputsOf(choice, [...files, ...read]),
       outputs: await describeFiles(folder),
       seed: config.config.seed,
       engine: String(evalRun.modelArgs['engine']),
@@ -108,16 +109,17 @@ function withoutRegressions(gates: EvalConfig['gates']): EvalConfig['gates'] {
   );
 }
 
-function inputsOf({ dir, adapter }: ModelChoice, baseline: string | undefined): FileRecord[] {
-  const candidates = [
-    join(dir, 'manifest.json'),
-    join(dir, 'config.json'),
-    ...(adapter === undefined
-      ? []
-      : [join(adapter, 'adapter_config.json'), join(adapter, 'adapter_model.safetensors')]),
+/** What the figures depend on: the model, by its manifest or all of its files, the tokenizer, the adapter, what tasks read. */
+function inputsOf({ dir, adapter, tokenizerDir }: ModelChoice, read: readonly string[]): FileRecord[] {
+  const inFolder = (folder: string, ...names: string[]): string[] => names.map((name) => join(folder, name));
+  const made = existsSync(join(dir, MANIFEST));
+  const files = [
+    ...inFolder(dir, ...(made ? [MANIFEST] : weightFiles(dir)), 'config.json'),
+    ...inFolder(tokenizerDir, 'tokenizer.json'),
+    ...(adapter === undefined ? [] : inFolder(adapter, 'adapter_config.json', 'adapter_model.safetensors')),
+    ...read,
   ];
-  const files = candidates.filter((path) => existsSync(path)).map(describeFile);
-  return baseline === undefined ? files : [...files, describeFile(baselineFile(baseline))];
+  return [...new Set(files)].map(describeFile);
 }
 
 function report(results: TaskResult[], checks: GateCheck[], out: string, cwd: string): CommandResult {

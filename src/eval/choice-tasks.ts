@@ -50,13 +50,19 @@ export function intentDocuments(
 
 /** The intents of a file, sorted by code unit so that their order depends on nothing else. */
 export function intentLabels(task: Intents, rows: readonly FileRow[]): string[] {
-  const labels = [...new Set(rows.map((row) => textColumn(row, task.intent_column)))].sort();
+  const labels = [...new Set(rows.map((row) => labelOf(row, task.intent_column)))].sort();
   if (labels.length >= 2) return labels;
   throw new LlmkitError('data', 'there is nothing to choose between', {
     where: rows[0]?.where ?? task.path,
     expected: 'two intents or more',
     got: labels.join(', '),
   });
+}
+
+function labelOf(row: FileRow, column: string): string {
+  const label = textColumn(row, column);
+  if (label.trim() === '') throw wrong(row, column, 'an intent', label);
+  return label;
 }
 
 function choiceList(row: FileRow, column: string): string[] {
@@ -106,7 +112,7 @@ function toDocument(
   ) as Json;
   if (typeof prompt === 'string' && task.chat !== true) {
     const pairs = choices.map((choice) => encoder.pair(prompt, `${task.target_delimiter}${choice}`));
-    return { doc, prompt, choices, pairs, gold };
+    return scorable({ doc, prompt, choices, pairs, gold }, row);
   }
   if (task.chat === false) throw wrong(row, 'messages', 'chat: true, or a prompt column', 'messages');
   if (tokenizer.chatTemplate === undefined) {
@@ -122,5 +128,16 @@ function toDocument(
     context,
     continuation: tokenizer.encode(choice, { addSpecialTokens: false }),
   }));
-  return { doc, prompt: text, choices, pairs, gold };
+  return scorable({ doc, prompt: text, choices, pairs, gold }, row);
+}
+
+/** Nothing is the likeliest of all: a choice without tokens would always win. */
+function scorable(document: ChoiceDocument, row: FileRow): ChoiceDocument {
+  const empty = document.pairs.findIndex(({ continuation }) => continuation.length === 0);
+  if (empty < 0) return document;
+  throw new LlmkitError('data', 'a choice has no tokens of its own after the prompt', {
+    where: row.where,
+    got: JSON.stringify(document.choices[empty]),
+    hint: 'write the choice, or the end of the prompt, in another way',
+  });
 }

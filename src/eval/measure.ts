@@ -1,9 +1,10 @@
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { LoadedConfig } from '../config/index.ts';
 import type { CommandContext } from '../core/events.ts';
 import { openPrepared, type Prepared } from '../data/prepared.ts';
 import type { ModelChoice } from '../infer/choose-model.ts';
 import { openModel } from '../infer/load.ts';
+import { MANIFEST } from '../io/manifest.ts';
 import { provenance } from '../io/provenance.ts';
 import { checkSameTokenizer } from '../model/same-tokenizer.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
@@ -21,15 +22,20 @@ export interface MeasureOptions {
   cacheDir: string | undefined;
 }
 
-/** Opens the model and runs every task of the config on it. */
+/**
+ * Opens the model and runs every task of the config on it.
+ *
+ * @returns what was measured, how, and the files that the tasks read
+ */
 export async function measure(
   options: MeasureOptions,
   context: CommandContext,
-): Promise<{ results: TaskResult[]; run: Omit<EvalRun, 'gates'> }> {
+): Promise<{ results: TaskResult[]; run: Omit<EvalRun, 'gates'>; files: string[] }> {
   const { config, choice, name, threads, cacheDir } = options;
   const tokenizer = loadTokenizer(choice.tokenizerDir);
   const model = await openModel(choice.dir, { adapter: choice.adapter, threads, cacheDir });
   let prepared: Prepared | undefined;
+  const files = new Set<string>();
   try {
     const world = {
       scorer: sessionScorer(model.session, context.signal),
@@ -38,8 +44,10 @@ export async function measure(
       validation: () => {
         prepared ??= openPrepared(config.artifact('prepared'));
         checkSameTokenizer(prepared.tokenizerDir, choice.tokenizerDir);
+        files.add(join(prepared.dir, MANIFEST));
         return prepared.split('validation');
       },
+      onFile: (path: string) => void files.add(path),
       context,
     };
     const results: TaskResult[] = [];
@@ -66,7 +74,7 @@ export async function measure(
       llmkitVersion: versions['llmkit'] ?? '',
       git,
     };
-    return { results, run };
+    return { results, run, files: [...files] };
   } finally {
     prepared?.close();
     model.dispose();

@@ -17,15 +17,22 @@ export interface DocumentScore {
   tokens: number;
 }
 
+/** Positions of the first and the last target of a document; undefined when it has none. */
+export function targetSpan({ inputIds, isTarget }: TokenDocument): { first: number; last: number } | undefined {
+  let first = 1;
+  while (first < inputIds.length && isTarget[first] !== 1) first++;
+  let last = inputIds.length - 1;
+  while (last >= first && isTarget[last] !== 1) last--;
+  return first > last ? undefined : { first, last };
+}
+
 /** Scores the targets of one document; undefined when it has none. */
 export async function scoreTargets(scorer: Scorer, document: TokenDocument): Promise<DocumentScore | undefined> {
+  const span = targetSpan(document);
+  if (span === undefined) return undefined;
+  const { first, last } = span;
   const { inputIds, isTarget } = document;
   const ids = Int32Array.from(inputIds);
-  let first = 1;
-  while (first < ids.length && isTarget[first] !== 1) first++;
-  let last = ids.length - 1;
-  while (last >= first && isTarget[last] !== 1) last--;
-  if (first > last) return undefined;
   const logProbs = await scorer.logProbs(ids.subarray(0, last + 1), first);
   let logProb = 0;
   let tokens = 0;
@@ -88,7 +95,7 @@ export async function windowPerplexity(
   scorer: Scorer,
   ids: ArrayLike<number>,
   window: number,
-  onWindow?: (current: number, total: number) => void,
+  onWindow?: (current: number, total: number) => Promise<void>,
 ): Promise<Metric> {
   const all = Int32Array.from(ids);
   const size = Math.min(window, scorer.maxLength, all.length);
@@ -104,7 +111,7 @@ export async function windowPerplexity(
     const part = all.slice(i * size, (i + 1) * size);
     const logProb = total(Array.from(await scorer.logProbs(part, 1)));
     scores.push({ id: shortHash(new Uint8Array(part.buffer)), logProb, weight: size - 1 });
-    onWindow?.(i + 1, count);
+    await onWindow?.(i + 1, count);
   }
   return perplexityMetric('gptq_perplexity', `GPTQ protocol, per token, ${count} disjoint windows of ${size}`, scores);
 }

@@ -14,17 +14,26 @@ export interface FileRow {
   value: unknown;
 }
 
-/** The first `maxRows` records of a file or glob, and how many there are. A bad record is an error: scores may not hide it. */
+/** Rows of a task's files. */
+export interface RowsRead<T> {
+  rows: T[];
+  /** How many the files hold. */
+  original: number;
+  files: string[];
+}
+
+/** The first `maxRows` records of a file or glob. A bad record is an error: scores may not hide it. */
 export async function readRows(
   path: string,
   source: { format?: string; sample_by?: string },
   maxRows: number | undefined,
   where: string,
-): Promise<{ rows: FileRow[]; original: number }> {
+): Promise<RowsRead<FileRow>> {
   const parsed = sourceSchema.parse({ path, ...source });
   const rows: FileRow[] = [];
   let original = 0;
-  for (const file of await filesOfSource(path, parsed, where)) {
+  const files = await filesOfSource(path, parsed, where);
+  for (const file of files) {
     for await (const record of readRecords(file)) {
       if ('error' in record) throw record.error;
       original++;
@@ -32,7 +41,7 @@ export async function readRows(
     }
   }
   if (rows.length === 0) throw new LlmkitError('data', `${path} holds no rows`, { where });
-  return { rows, original };
+  return { rows, original, files: files.map((file) => file.path) };
 }
 
 /** Rows for perplexity, mapped as prepare maps training data. */
@@ -40,9 +49,9 @@ export async function readExamples(
   task: Extract<EvalTask, { type: 'perplexity' }>,
   path: string,
   where: string,
-): Promise<{ rows: Row[]; original: number }> {
+): Promise<RowsRead<Row>> {
   const { format, sample_by, columns, prompt_template } = task;
-  const { rows, original } = await readRows(path, { format, sample_by }, task.max_rows, where);
+  const { rows, ...read } = await readRows(path, { format, sample_by }, task.max_rows, where);
   const source = sourceSchema.parse({
     path,
     type: task.row_type,
@@ -51,7 +60,7 @@ export async function readExamples(
   });
   const first = rows[0]!;
   const mapping = detectMapping(source, first.value, first.where);
-  return { rows: rows.map(({ where, value }) => ({ id: where, example: mapRow(value, mapping, where) })), original };
+  return { ...read, rows: rows.map(({ where, value }) => ({ id: where, example: mapRow(value, mapping, where) })) };
 }
 
 /** A column of a row, of the type that is needed. */

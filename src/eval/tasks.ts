@@ -17,6 +17,7 @@ import {
   scoreTargets,
   SEPARATOR,
   targetPerplexity,
+  targetSpan,
   type TextScore,
   type TokenDocument,
   windowPerplexity,
@@ -32,6 +33,8 @@ export interface TaskWorld {
   resolvePath: (path: string) => string;
   /** The validation rows of prepared/, opened when a task wants them. */
   validation: () => PreparedSplit;
+  /** Told of every file that a task reads. */
+  onFile: (path: string) => void;
   context: Pick<CommandContext, 'emit' | 'signal'>;
 }
 
@@ -43,11 +46,12 @@ export async function runTask(task: EvalTask, index: number, world: TaskWorld): 
   const where = `eval.tasks.${index}`;
   if (task.type !== 'perplexity') return choiceTask(task, encoder, where, world);
   if (task.path === undefined) return preparedTask(task, world);
-  const { rows, original } = await readExamples(task, world.resolvePath(task.path), where);
+  const { rows, original, files } = await readExamples(task, world.resolvePath(task.path), where);
+  files.forEach(world.onFile);
   const texts = rows.flatMap(({ example }) => (example.type === 'text' ? [example.text] : []));
   if (texts.length === rows.length) return textTask(task, texts, original, encoder, world);
   const encode = new Encoder(world.tokenizer, 'answers', where);
-  const documents = rows.map((row: Row) => encode.encode(row));
+  const documents = rows.map((row: Row) => ({ ...encode.encode(row), where: row.id }));
   return targetTask(task, documents, original, world, { path: task.path, renderings: [...encode.renderings.keys()] });
 }
 
@@ -57,20 +61,26 @@ async function choiceTask(
   where: string,
   world: TaskWorld,
 ): Promise<TaskResult> {
-  const { rows, original } = await readRows(world.resolvePath(task.path), {}, undefined, where);
+  const { rows, original, files } = await readRows(world.resolvePath(task.path), {}, undefined, where);
+  files.forEach(world.onFile);
   const used = rows.slice(0, task.max_rows);
   // Intents are those of the whole file, so that max_rows does not make the choice easier.
   const documents: ChoiceDocument[] =
     task.type === 'intents'
       ? intentDocuments(task, used, intentLabels(task, rows), world.tokenizer, encoder)
       : multipleChoiceDocuments(task, used, world.tokenizer, encoder);
+  // A context that is too long loses its beginning; the choice itself has to fit.
+  documents.forEach(({ pairs }, i) => {
+    const longest = Math.max(...pairs.map(({ continuation }) => continuation.length));
+    if (longest > world.scorer.maxLength) throw tooLong('a choice', used[i]!.where, longest, world.scorer.maxLength);
+  });
   const scores: ChoiceScore[] = [];
   let correct = 0;
   for (const [i, document] of documents.entries()) {
     const score = await scoreChoices(world.scorer, document, i);
     scores.push(score);
     correct += score.acc;
-    await step(world, task, i + 1, documents.length, 'questions', { acc: correct / (i + 1) });
+    await step(world, taskNameOf(task), i + 1, documents.length, 'questions', { acc: correct / (i + 1) });
   }
   return finish(
     task,
@@ -91,10 +101,15 @@ async function textTask(
   const scores: TextScore[] = [];
   for (const [i, text] of texts.entries()) {
     scores.push(await scoreRolling(world.scorer, encoder, text));
-    await step(world, task, i + 1, texts.length, 'documents');
+    await step(world, taskNameOf(task), i + 1, texts.length, 'documents');
   }
   const ids = encoder.encode(texts.join(SEPARATOR));
-  const windows = await windowPerplexity(world.scorer, ids, task.window);
+  const stage = `${taskNameOf(task)} windows`;
+  world.context.emit({ type: 'stage', stage, status: 'begin' });
+  const windows = await windowPerplexity(world.scorer, ids, task.window, (current, total) =>
+    step(world, stage, current, total, 'windows'),
+  );
+  world.context.emit({ type: 'stage', stage, status: 'end' });
   const metrics = [...rollingPerplexity(scores), windows];
   const samples = scores.map((score, i) => textSample(score, i, texts[i]!));
   return finish(
@@ -128,7 +143,7 @@ function sampleBase(i: number, doc: Json, { id, logProb }: DocumentScore): Sampl
 /** Each document of each packed row by itself. */
 async function preparedTask(task: Extract<EvalTask, { type: 'perplexity' }>, world: TaskWorld): Promise<TaskResult> {
   const split = world.validation();
-  const documents: TokenDocument[] = [];
+  const documents: LocatedDocument[] = [];
   for (let i = 0; i < split.numRows; i++) {
     const { inputIds, labels, seqLengths } = split.row(i);
     let start = 0;
@@ -137,6 +152,7 @@ async function preparedTask(task: Extract<EvalTask, { type: 'perplexity' }>, wor
       documents.push({
         inputIds: inputIds.subarray(start, start + length),
         isTarget: Uint8Array.from(targets, (label, t) => (t > 0 && label !== IGNORE ? 1 : 0)),
+        where: `row ${i} of the validation split`,
       });
       start += length;
     }
@@ -145,18 +161,26 @@ async function preparedTask(task: Extract<EvalTask, { type: 'perplexity' }>, wor
   return targetTask(task, used, documents.length, world, { dataset_path: 'prepared', test_split: 'validation' });
 }
 
+type LocatedDocument = TokenDocument & { where: string };
+
 async function targetTask(
   task: EvalTask,
-  documents: readonly TokenDocument[],
+  documents: readonly LocatedDocument[],
   original: number,
   world: TaskWorld,
   config: { [key: string]: Json },
 ): Promise<TaskResult> {
+  const { maxLength } = world.scorer;
+  for (const document of documents) {
+    // The last target is not read.
+    const read = targetSpan(document)?.last ?? 0;
+    if (read > maxLength) throw tooLong('a row', document.where, read + 1, maxLength + 1);
+  }
   const scores: DocumentScore[] = [];
   for (const [i, document] of documents.entries()) {
     const score = await scoreTargets(world.scorer, document);
     if (score !== undefined) scores.push(score);
-    await step(world, task, i + 1, documents.length, 'documents');
+    await step(world, taskNameOf(task), i + 1, documents.length, 'documents');
   }
   if (scores.length === 0) {
     throw new LlmkitError('data', 'no document has a target to score', { where: `eval task ${taskNameOf(task)}` });
@@ -168,6 +192,15 @@ async function targetTask(
     perplexity: [score.logProb, score.tokens],
   }));
   return finish(task, targetPerplexity(scores), samples, { original, effective: scores.length }, config);
+}
+
+function tooLong(what: string, where: string, tokens: number, most: number): LlmkitError {
+  return new LlmkitError('data', `${what} is longer than the model reads at once`, {
+    where,
+    expected: `at most ${most} tokens`,
+    got: `${tokens}`,
+    hint: 'shorten it, or leave it out',
+  });
 }
 
 function finish(
@@ -195,7 +228,7 @@ let toldAt = 0;
 /** Tells at most ten times a second, and lets an abort through. */
 async function step(
   world: TaskWorld,
-  task: EvalTask,
+  stage: string,
   current: number,
   total: number,
   unit: string,
@@ -205,6 +238,6 @@ async function step(
   const now = performance.now();
   if (current < total && now - toldAt < 100) return;
   toldAt = now;
-  const event = { type: 'step', stage: taskNameOf(task), current, total, unit } as const;
+  const event = { type: 'step', stage, current, total, unit } as const;
   world.context.emit(values === undefined ? event : { ...event, values });
 }

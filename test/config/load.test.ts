@@ -126,6 +126,7 @@ quantize:
     expect(errors(`${head}quantize: { scheme: w8a16, group_size: 24 }\n`)[0]).toMatch(
       'expected 16 | 32 | 64 | 128 | 256',
     );
+    expect(errors(`${head}eval: { tasks: [{ type: perplexity, window: 1 }] }\n`)[0]).toMatch('expected at least 2');
     expect(errors(`${head}quantize: { percdamp: 1 }\n`)[0]).toMatch('expected less than 1 | got 1');
     expect(errors(`${head}quantize: { group_size: 64 }\n`)[0]).toMatch(/^group_size has no meaning with scheme w8a8/);
   });

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run as evaluate } from '../../src/commands/eval.ts';
 import { run as finetune } from '../../src/commands/finetune.ts';
@@ -237,6 +237,21 @@ describe('eval', () => {
       kind: 'config',
       message: 'two tasks are called perplexity',
     });
+  });
+
+  it('names in its manifest everything that the figures depend on', async () => {
+    await evaluate({ config: config(), model: 'base', cacheDir: cacheDir() }, context);
+    const inputs = (name: string): string[] =>
+      readManifest(join(dir, 'out/eval', name)).inputs.map(({ path }) => relative(dir, path));
+    expect(inputs('base')).toEqual([
+      'base/model.safetensors',
+      'base/config.json',
+      'base/tokenizer.json',
+      'out/prepared/manifest.json',
+      'intents.jsonl',
+    ]);
+    expect(inputs('quantized')).toContain('out/quantized/manifest.json');
+    expect(inputs('quantized')).toContain('baseline.json');
   });
 
   it('never replaces its own baseline, or a folder that no eval left', async () => {

@@ -22,9 +22,11 @@ const CHAT =
 
 let dir: string;
 let events: LlmkitEvent[];
+let files: string[];
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'llmkit-eval-'));
   events = [];
+  files = [];
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
@@ -44,6 +46,7 @@ function world(overrides: Partial<TaskWorld> = {}, maxLength = 16): TaskWorld {
     tokenizer,
     resolvePath: (path) => path,
     validation: () => ({ numRows: 0, maxLength: 8, row: () => ({}) as PreparedRow }),
+    onFile: (path) => files.push(path),
     context: { emit: (event) => events.push(event), signal: new AbortController().signal },
     ...overrides,
   };
@@ -59,6 +62,7 @@ describe('a multiple_choice task', () => {
     expect(result.samples).toHaveLength(7);
     expect(result.samples[1]).toMatchObject({ doc_id: 1, target: 'ten', doc: golden.choices_docs[1] });
     expect(events.at(-1)).toMatchObject({ type: 'step', stage: 'multiple_choice', current: 7, total: 7 });
+    expect(files).toEqual([path]);
   });
 
   it('takes the answer as a text too, and the first rows only when told', async () => {
@@ -81,6 +85,11 @@ describe('a multiple_choice task', () => {
     ['an index beyond the choices', { prompt: 'a', choices: ['b', 'c'], answer: 2 }, /answer is not/],
     ['a single choice', { prompt: 'a', choices: ['b'], answer: 0 }, /choices is not/],
     ['an empty choice', { prompt: 'a', choices: ['b', ''], answer: 0 }, /choices is not/],
+    [
+      'a choice longer than the context',
+      { prompt: 'a', choices: ['b', 'c '.repeat(40)], answer: 0 },
+      /choice is longer/,
+    ],
     ['a prompt that is not a text', { prompt: 3, choices: ['b', 'c'], answer: 0 }, /prompt is not/],
   ])('names the row with %s', async (_name, row, message) => {
     const good = { prompt: 'a', choices: ['b', 'c'], answer: 0 };
@@ -156,6 +165,31 @@ describe('an intents task', () => {
     await expect(runTask(task({ type: 'intents', path }), 0, world())).rejects.toThrow(/no chat template/);
   });
 
+  it('names the row whose intent is empty', async () => {
+    const path = file('unlabelled.jsonl', [...rows, { prompt: 'What', intent: '' }]);
+    await expect(runTask(task({ type: 'intents', path }), 0, world())).rejects.toMatchObject({
+      kind: 'data',
+      where: expect.stringMatching(/unlabelled\.jsonl:4/),
+    });
+  });
+
+  it('names the row after whose prompt a choice has no tokens: nothing would always win', async () => {
+    // As a tokenizer that joins the end of the prompt with the whole choice.
+    const joins = new Proxy(tokenizer, {
+      get(target, key) {
+        if (key === 'encode') return (text: string) => target.encode(text.replace(' blue', ''));
+        const value: unknown = Reflect.get(target, key, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+    const path = file('joined.jsonl', rows);
+    await expect(runTask(task({ type: 'intents', path }), 0, world({ tokenizer: joins }))).rejects.toMatchObject({
+      kind: 'data',
+      where: expect.stringMatching(/joined\.jsonl:1/),
+      got: '"blue"',
+    });
+  });
+
   it('needs two intents', async () => {
     await expect(runTask(task({ type: 'intents', path: file('one.jsonl', [rows[0]]) }), 0, world())).rejects.toThrow(
       /nothing to choose/,
@@ -184,6 +218,40 @@ describe('a perplexity task', () => {
     }
     expect(result.metrics.at(-1)!.label).toMatch(/^GPTQ protocol.* of 8$/);
     expect(result.samples.map(({ doc }) => doc)).toEqual(golden.pages.map(({ page }) => page));
+    const windows = events.filter((event) => event.type === 'step' && event.unit === 'windows');
+    expect(windows.at(-1)).toMatchObject({
+      stage: 'perplexity windows',
+      total: windows.length > 0 ? expect.any(Number) : 0,
+    });
+    expect(events.at(-1)).toEqual({ type: 'stage', stage: 'perplexity windows', status: 'end' });
+  });
+
+  it('of texts stops in the middle of the windows when interrupted', async () => {
+    const path = file('pages.jsonl', [{ text: golden.pages.map(({ page }) => page).join(' ') }]);
+    const abort = new AbortController();
+    const emit = (event: LlmkitEvent): void => {
+      if (event.type === 'stage') abort.abort();
+      events.push(event);
+    };
+    const context = { emit, signal: abort.signal };
+    await expect(runTask(task({ type: 'perplexity', path, window: 2 }), 0, world({ context }))).rejects.toMatchObject({
+      kind: 'interrupted',
+    });
+    expect(events.at(-1)).toMatchObject({ type: 'stage', status: 'begin' });
+  });
+
+  it('names the row that is longer than the context, before anything is scored', async () => {
+    const long = Array.from({ length: 30 }, () => 'blue').join(' ');
+    const path = file('long.jsonl', [
+      { prompt: 'The sky is', completion: ' blue' },
+      { prompt: 'The sky is', completion: long },
+    ]);
+    await expect(runTask(task({ type: 'perplexity', path }), 0, world())).rejects.toMatchObject({
+      kind: 'data',
+      where: expect.stringMatching(/long\.jsonl:2/),
+      expected: 'at most 17 tokens',
+    });
+    expect(events).toEqual([]);
   });
 
   it('of prompts and completions counts the completion and its end', async () => {

@@ -26,7 +26,9 @@ const perplexityTask = z.strictObject({
   sample_by: source.sample_by,
   columns: source.columns,
   prompt_template: source.prompt_template,
-  window: positiveInt
+  window: z
+    .int()
+    .min(2)
     .default(2048)
     .describe('Tokens of a window in the GPTQ protocol; at most what the model reads. Text only.'),
   max_rows: maxRows,
