@@ -1,21 +1,54 @@
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import { LlmkitError } from '../core/errors.ts';
 import { refuseDuplicates } from './columns.ts';
-import type { RawRecord } from './records.ts';
+import type { Place, RawRecord } from './records.ts';
+
+/** Rows of a table from `start` to `end` (exclusive), counted from 0. */
+export interface RowRange {
+  start: number;
+  end: number;
+}
 
 /**
  * The rows of a Parquet file as plain objects; nested columns (lists of messages) as JSON has them, but without their
  * null fields: tables have no other way to say that a message has no such key.
+ *
+ * @param range the rows to read; all unless given. Row groups outside of it are not unpacked.
  */
-export async function* readParquet(path: string, name: string = path): AsyncGenerator<RawRecord> {
-  yield* withDuckDb(path, name, async function* (connection) {
+export async function* readParquet(path: string, name: string = path, range?: RowRange): AsyncGenerator<RawRecord> {
+  const all = `SELECT * FROM read_parquet(${quote(path)})`;
+  const some = (rows: RowRange) =>
+    `SELECT * EXCLUDE (file_row_number) FROM read_parquet(${quote(path)}, file_row_number=true)
+     WHERE file_row_number >= ${rows.start} AND file_row_number < ${rows.end}`;
+  yield* withDuckDb(name, async function* (connection) {
     refuseDuplicates(await parquetColumns(connection, path), name);
-    for await (const record of streamRows(connection, `SELECT * FROM read_parquet(${quote(path)})`, name)) {
-      const row = (record as { value: Record<string, unknown> }).value;
-      for (const cell of Object.values(row)) if (isNested(cell)) dropNulls(cell);
+    const sql = range === undefined ? all : some(range);
+    for await (const record of streamRows(connection, sql, name, range?.start)) {
+      for (const cell of Object.values(record.value)) if (isNested(cell)) dropNulls(cell);
       yield record;
     }
   });
+}
+
+/** Ranges of whole row groups of a Parquet file, each of about `targetBytes` unpacked. */
+export async function rangesOfParquet(path: string, name: string, targetBytes: number): Promise<RowRange[]> {
+  const sql = `SELECT max(row_group_num_rows)::DOUBLE AS num_rows, sum(total_uncompressed_size)::DOUBLE AS bytes
+    FROM parquet_metadata(${quote(path)}) GROUP BY row_group_id ORDER BY row_group_id`;
+  const ranges: RowRange[] = [];
+  let range: RowRange = { start: 0, end: 0 };
+  let rangeBytes = 0;
+  const groups = withDuckDb(name, (connection) => streamRows(connection, sql, name));
+  for await (const { value } of groups) {
+    const { num_rows: rows, bytes } = value as { num_rows: number; bytes: number };
+    range.end += rows;
+    rangeBytes += bytes;
+    if (rangeBytes < targetBytes) continue;
+    ranges.push(range);
+    range = { start: range.end, end: range.end };
+    rangeBytes = 0;
+  }
+  if (range.end > range.start || ranges.length === 0) ranges.push(range);
+  return ranges;
 }
 
 /** The top-level columns by the file's own names, which DuckDB would make unique. */
@@ -48,22 +81,29 @@ function dropNulls(cell: object): void {
 /** The files that a pattern with *, ? or [] means, sorted; `**` spans folders. */
 export async function expandGlob(pattern: string): Promise<string[]> {
   const files: string[] = [];
-  for await (const row of withDuckDb(pattern, pattern, (connection) =>
-    streamRows(connection, `SELECT file FROM glob(${quote(pattern)})`, pattern),
-  )) {
-    if ('value' in row) files.push((row.value as { file: string }).file);
+  const sql = `SELECT file FROM glob(${quote(pattern)})`;
+  for await (const { value } of withDuckDb(pattern, (connection) => streamRows(connection, sql, pattern))) {
+    files.push(value['file'] as string);
   }
   return files.sort();
 }
 
-async function* streamRows(connection: DuckDBConnection, sql: string, name: string): AsyncGenerator<RawRecord> {
+type TableRow = Place & { value: Record<string, unknown> };
+
+async function* streamRows(
+  connection: DuckDBConnection,
+  sql: string,
+  name: string,
+  firstRow = 0,
+): AsyncGenerator<TableRow> {
   const result = await connection.stream(sql);
   const columns = result.deduplicatedColumnNames();
-  let row = 0;
+  let row = firstRow;
   for await (const rows of result.yieldRowsJson()) {
     for (const cells of rows) {
       row++;
-      const value = Object.fromEntries(columns.map((column, i) => [column, cells[i] ?? null]));
+      const value: Record<string, unknown> = {};
+      for (let i = 0; i < columns.length; i++) value[columns[i]!] = cells[i] ?? null;
       yield { where: `${name} row ${row}`, row, value };
     }
   }
@@ -71,10 +111,9 @@ async function* streamRows(connection: DuckDBConnection, sql: string, name: stri
 
 /** One thread: rows keep their order and the memory stays small; reading is not what takes the time. */
 async function* withDuckDb(
-  path: string,
   name: string,
-  use: (connection: DuckDBConnection) => AsyncGenerator<RawRecord>,
-): AsyncGenerator<RawRecord> {
+  use: (connection: DuckDBConnection) => AsyncGenerator<TableRow>,
+): AsyncGenerator<TableRow> {
   const settings = {
     threads: '1',
     memory_limit: '512MB',
@@ -87,7 +126,7 @@ async function* withDuckDb(
     try {
       yield* use(connection);
     } catch (error) {
-      throw explain(error, path, name);
+      throw explain(error, name);
     } finally {
       connection.closeSync();
     }
@@ -96,13 +135,12 @@ async function* withDuckDb(
   }
 }
 
-function explain(error: unknown, path: string, name: string): unknown {
+function explain(error: unknown, name: string): unknown {
   if (error instanceof LlmkitError || !(error instanceof Error)) return error;
-  const parquet = /parquet/i.test(error.message);
+  const parquet = { expected: 'a whole Parquet file', hint: 'copy or download the file again' };
   return new LlmkitError('data', `${name} cannot be read: ${sentence(error.message)}`, {
     where: name,
-    expected: parquet ? 'a whole Parquet file' : 'UTF-8 text with a header line',
-    hint: parquet ? 'copy or download the file again' : `look at its first lines: head -n 3 ${path}`,
+    ...(/parquet/i.test(error.message) ? parquet : {}),
     cause: error,
   });
 }

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { DuckDBInstance } from '@duckdb/node-api';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sourceSchema } from '../../src/config/schema/prepare.ts';
@@ -261,6 +262,27 @@ describe('shards', () => {
       expect(sizes.length).toBeGreaterThan(5);
       expect(all).toEqual(await records(file));
     }
+  });
+
+  it('of Parquet files are row groups, with the rows numbered through', async () => {
+    const path = join(folder({}), 'groups.parquet');
+    const instance = await DuckDBInstance.create(':memory:');
+    const connection = await instance.connect();
+    await connection.run(
+      `COPY (SELECT 'row ' || i AS text FROM range(10000) t(i)) TO '${path}' (FORMAT parquet, ROW_GROUP_SIZE 2048)`,
+    );
+    connection.closeSync();
+    instance.closeSync();
+    const file = (await find(path))[0]!;
+    const { shards, bytes, sha256 } = await shardsOf(file, 30_000);
+    expect(bytes).toBe(readFileSync(path).length);
+    expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(shards.length).toBe(3);
+    const all: RawRecord[] = [];
+    for (const shard of shards) for await (const record of readShard(shard)) all.push(record);
+    expect(all).toEqual(await records(file));
+    expect(all.length).toBe(10_000);
+    expect(all[9999]).toEqual({ where: placeOf(file, 10_000), row: 10_000, value: { text: 'row 9999' } });
   });
 
   it('are one for files that cannot be cut', async () => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readArrow } from '../../io/arrow-table.ts';
 import { readChunks } from '../../io/bytes.ts';
 import { CsvRows } from '../../io/csv.ts';
-import { readParquet } from '../../io/duckdb.ts';
+import { rangesOfParquet, readParquet } from '../../io/duckdb.ts';
 import { JsonDocument, JsonRows } from '../../io/json-document.ts';
 import { JsonLines } from '../../io/json-lines.ts';
 import { type ChunkParser, type RawRecord, recordsOf } from '../../io/records.ts';
@@ -31,7 +31,8 @@ const LF = 10;
 
 /**
  * Cuts a file into parts of about `targetBytes` for tasks of their own, and hashes it in the same pass. JSON lines and
- * texts by line are cut between lines, texts by paragraph at blank lines; files of other kinds are one shard.
+ * texts by line are cut between lines, texts by paragraph at blank lines, Parquet files between row groups; files of other
+ * kinds, and packed ones, are one shard.
  *
  * @throws LlmkitError('io') when the file cannot be read.
  */
@@ -44,6 +45,11 @@ export async function shardsOf(file: SourceFile, targetBytes: number = SHARD_BYT
     if (borders.wanted) borders.look(chunk, bytes);
     bytes += chunk.length;
   }
+  const sha256 = hash.digest('hex');
+  if (file.format === 'parquet' && file.packing === 'none') {
+    const ranges = await rangesOfParquet(file.path, file.name, targetBytes);
+    return { shards: ranges.map((range) => ({ file, ...range, firstRow: range.start + 1 })), sha256, bytes };
+  }
   const starts = borders.starts.filter(({ start }) => start < bytes);
   const shards = starts.map(({ start, firstRow }, i) => ({
     file,
@@ -53,7 +59,7 @@ export async function shardsOf(file: SourceFile, targetBytes: number = SHARD_BYT
   }));
   return {
     shards: bytes === 0 ? [{ file, start: 0, end: 0, firstRow: 1 }] : shards,
-    sha256: hash.digest('hex'),
+    sha256,
     bytes,
   };
 }
@@ -130,7 +136,9 @@ export function readShard(shard: Shard, options: ReadOptions = {}): Iterable<Raw
   const { path, name, packing } = file;
   switch (file.format) {
     case 'parquet':
-      return withUnpacked(path, packing, name, options.workDir, (plain) => readParquet(plain, name));
+      return withUnpacked(path, packing, name, options.workDir, (plain) =>
+        readParquet(plain, name, packing === 'none' && Number.isFinite(end) ? { start, end } : undefined),
+      );
     case 'arrow':
       return readArrow(unpackedChunks(path, packing, name), name);
     default: {

@@ -32,10 +32,10 @@ export interface SourceFile {
 /** A part of a file that one task reads. */
 export interface Shard {
   file: SourceFile;
-  /** First byte, and the one after the last. */
+  /** First byte, and the one after the last; of a Parquet file, rows from 0. */
   start: number;
   end: number;
-  /** The number of its first line; 1 for files that are one shard. */
+  /** The number of its first line or row. */
   firstRow: number;
 }
 
