@@ -99,7 +99,7 @@ quantize:
   it('judge the branch of a union that was meant', () => {
     expect(errors(`${head}prepare:\n  tokenizer: { type: bpe, vocab_size: 10, vocab: 3 }\n`)).toEqual([
       'prepare.tokenizer.vocab_size has a wrong value | at a.yaml:4:39 prepare.tokenizer.vocab_size | expected at least 257 | got 10',
-      'unknown key vocab | at a.yaml:4:43 prepare.tokenizer.vocab | hint known here: from, type, vocab_size, pretokenizer, special_tokens, min_frequency',
+      'unknown key vocab | at a.yaml:4:43 prepare.tokenizer.vocab | hint known here: from, type, vocab_size, pretokenizer, special_tokens, min_frequency, max_token_length',
     ]);
     expect(errors(`${head}finetune: { lora: { target_modules: 3 } }\n`)).toEqual([
       'finetune.lora.target_modules has a wrong value | at a.yaml:3:37 finetune.lora.target_modules | expected all-linear or a list | got 3',
@@ -121,7 +121,7 @@ quantize:
       /^hidden_size does not divide .* at a\.yaml:3:11 pretrain\.hidden_size \| expected a multiple .* \| got 256$/,
     );
     expect(errors(`${head}prepare: { sources: [{ path: x, type: alpaca, columns: { prompt: q } }] }\n`)).toEqual([
-      'columns do not fit type alpaca | at a.yaml:3:56 prepare.sources.0.columns | expected alpaca: instruction, input, output, system | got prompt',
+      'columns do not fit type alpaca | at a.yaml:3:56 prepare.sources.0.columns | expected alpaca: instruction, input, output, system, history | got prompt',
     ]);
     expect(errors(`${head}quantize: { scheme: w8a16, group_size: 24 }\n`)[0]).toMatch(
       'expected 16 | 32 | 64 | 128 | 256',
