@@ -35,7 +35,7 @@ function check(loaded: LoadedConfig, context: CommandContext): CommandResult {
 /** The files a config reads, globs left out. */
 function inputs(loaded: LoadedConfig): { key: string; file: string }[] {
   const { model, prepare, eval: evaluation } = loaded.config;
-  const { chat_template: template } = prepare;
+  const { chat_template: template, decontaminate, keywords } = prepare;
   const listed = (key: string, paths: readonly (string | undefined)[], rest = '') =>
     paths.map((path, i): [string, string | undefined] => [`${key}.${i}${rest}`, path]);
   const written: [key: string, value: string | undefined][] = [
@@ -47,6 +47,8 @@ function inputs(loaded: LoadedConfig): { key: string; file: string }[] {
       '.path',
     ),
     ['prepare.chat_template', template !== undefined && isInlineTemplate(template) ? undefined : template],
+    ...listed('prepare.keywords', keywords),
+    ...listed('prepare.decontaminate.against', decontaminate?.against ?? []),
     ...listed(
       'eval.tasks',
       evaluation.tasks.map((task) => task.path),

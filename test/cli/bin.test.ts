@@ -152,6 +152,8 @@ describe('llmkit config', () => {
     const text = `${good}prepare:
   sources: [{ path: rows.jsonl }, { path: 'all/*.txt' }]
   chat_template: chat.jinja
+  keywords: [words.yaml]
+  decontaminate: { against: [mmlu.jsonl] }
 eval:
   tasks: [perplexity, { type: intents, path: test.jsonl }]
   baseline: base.json
@@ -163,6 +165,8 @@ eval:
     expect(warnings.map(({ where }) => where.split(' ')[1])).toEqual([
       'prepare.sources.0.path',
       'prepare.chat_template',
+      'prepare.keywords.0',
+      'prepare.decontaminate.against.0',
       'eval.tasks.1.path',
       'eval.baseline',
     ]);
