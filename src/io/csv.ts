@@ -33,9 +33,10 @@ export class CsvRows implements ChunkParser {
   readonly #maxBytes: number;
   #columns: string[] | undefined;
   #delimiter = 0;
-  /** The bytes of a record that is not complete yet. */
-  #held: Buffer = Buffer.alloc(0);
-  /** Held bytes from which on more are needed before it pays to look again. */
+  /** The bytes of a record that is not complete yet, in pieces. */
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  /** Held bytes from which on it pays to look for the end again. */
   #lookFrom = 0;
   #looked = false;
   /** What is held ends inside a quoted cell. */
@@ -54,14 +55,18 @@ export class CsvRows implements ChunkParser {
     if (!this.#looked) refuseOtherEncodings(chunk, this.#name);
     this.#looked = true;
     const rest = this.#skipping ? this.#restOfLine(chunk) : chunk;
-    const bytes = this.#held.length === 0 ? rest : Buffer.concat([this.#held, rest]);
-    if (bytes.length < this.#lookFrom) this.#held = bytes;
-    else yield* this.#take(bytes, false);
+    if (this.#heldBytes + rest.length < this.#lookFrom) this.#hold(rest);
+    else yield* this.#take(this.#heldBytes === 0 ? rest : Buffer.concat([...this.#held, rest]), false);
   }
 
   *end(): Generator<RawRecord> {
-    if (this.#held.length > 0) yield* this.#take(this.#held, true);
+    if (this.#heldBytes > 0) yield* this.#take(Buffer.concat(this.#held), true);
     if (this.#columns === undefined) throw this.#noHeader('an empty file');
+  }
+
+  #hold(bytes: Buffer): void {
+    if (bytes.length > 0) this.#held.push(Buffer.from(bytes));
+    this.#heldBytes += bytes.length;
   }
 
   *#take(bytes: Buffer, last: boolean): Generator<RawRecord> {
@@ -76,10 +81,12 @@ export class CsvRows implements ChunkParser {
       this.#line += record.lines;
       at = record.next;
     }
-    this.#held = Buffer.from(bytes.subarray(at ?? 0));
+    this.#held = [];
+    this.#heldBytes = 0;
+    this.#hold(bytes.subarray(at ?? 0));
     // Twice as much, so that a long record is not looked through again for every chunk.
-    this.#lookFrom = Math.min(2 * this.#held.length, this.#maxBytes);
-    if (this.#held.length > 0 && (last || this.#held.length > this.#maxBytes)) yield this.#tooLong();
+    this.#lookFrom = Math.min(2 * this.#heldBytes, this.#maxBytes);
+    if (this.#heldBytes > 0 && (last || this.#heldBytes > this.#maxBytes)) yield this.#tooLong();
   }
 
   /** @returns where the rows begin; undefined while the header line is not complete. */
@@ -168,9 +175,9 @@ export class CsvRows implements ChunkParser {
   #tooLong(): RawRecord {
     if (this.#columns === undefined) throw this.#noHeader(`a line of more than ${formatBytes(this.#maxBytes)}`);
     const line = `${this.#name}:${this.#line}`;
-    const got = excerpt(this.#held.toString('utf8', 0, 200), 0);
+    const got = excerpt(this.#held[0]!.toString('utf8', 0, 200), 0);
     if (this.#inQuotes) {
-      const limit = this.#held.length > this.#maxBytes ? ` within ${formatBytes(this.#maxBytes)}` : '';
+      const limit = this.#heldBytes > this.#maxBytes ? ` within ${formatBytes(this.#maxBytes)}` : '';
       throw new LlmkitError('data', `a quote that opens in ${this.#name} does not close${limit}`, {
         where: line,
         got,
@@ -180,7 +187,8 @@ export class CsvRows implements ChunkParser {
     const row = ++this.#row;
     const expected = `at most ${formatBytes(this.#maxBytes)} a row`;
     const error = new LlmkitError('data', 'the row is too long', { where: line, expected, got });
-    this.#held = Buffer.alloc(0);
+    this.#held = [];
+    this.#heldBytes = 0;
     this.#skipping = true;
     return { where: `${this.#name} row ${row}`, row, error };
   }
