@@ -30,7 +30,7 @@ export async function run(options: PrepareOptions, context: CommandContext): Pro
   });
   const ms = performance.now() - begun;
   context.emit({ type: 'artifact', kind: 'prepared', path: dir });
-  context.emit({ type: 'artifact', kind: 'report', path: join(dir, 'report.json') });
+  context.emit({ type: 'artifact', kind: 'report', path: join(dir, 'report.html') });
   const train = report.splits['train']!;
   context.emit({ type: 'metric', name: 'tokens', value: train.tokens, unit: 'tokens' });
   const figures = `${formatCount(train.rows)} rows, ${formatCount(train.tokens)} tokens, ${formatCount(train.trainable_tokens)} with loss`;

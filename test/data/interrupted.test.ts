@@ -76,12 +76,14 @@ describe('prepare that was stopped', () => {
     const whole = await hashes(project.out);
     rmSync(project.out, { recursive: true });
     let kills = 0;
-    for (let delayMs = 120; !existsSync(project.out); delayMs += 40) {
-      const ran = await runNode(script, [...args, '2'], (child) => setTimeout(() => child.kill('SIGKILL'), delayMs));
+    for (const delayMs of [350, 500, 700, 1000, 1400, Number.POSITIVE_INFINITY]) {
+      const ran = await runNode(script, [...args, '2'], (child) => {
+        if (Number.isFinite(delayMs)) setTimeout(() => child.kill('SIGKILL'), delayMs);
+      });
       if (ran.signal === 'SIGKILL') kills++;
       else expect(ran.code, ran.stderr).toBe(0);
     }
-    expect(kills).toBeGreaterThan(2);
+    expect(kills).toBeGreaterThan(1);
     expect(await hashes(project.out)).toEqual(whole);
   });
 

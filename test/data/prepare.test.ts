@@ -91,7 +91,7 @@ describe('prepare', () => {
     ]);
     expect(readdirSync(join(project.dir, 'out'))).toEqual(['prepared']);
     expect(readdirSync(project.out).sort()).toEqual(
-      ['dataset_dict.json', 'manifest.json', 'report.json', 'tokenizer', 'train', 'validation'].sort(),
+      ['dataset_dict.json', 'manifest.json', 'report.html', 'report.json', 'tokenizer', 'train', 'validation'].sort(),
     );
   });
 

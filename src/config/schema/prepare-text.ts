@@ -153,7 +153,9 @@ const nearDedupSchema = z
       .gt(0)
       .lt(1)
       .optional()
-      .describe('Jaccard similarity from which rows count as duplicates: chooses bands and rows for it.'),
+      .describe(
+        'Jaccard similarity from which rows count as duplicates: chooses bands and rows so that few are missed.',
+      ),
     bands: positiveInt.default(14),
     rows: positiveInt.default(8).describe('Hashes in a band; P(match) = 1 - (1 - s^rows)^bands.'),
     ngram: positiveInt.default(5).describe('Words in a shingle; of Chinese text, characters.'),

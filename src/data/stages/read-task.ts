@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LlmkitError, type ErrorRecord } from '../../core/errors.ts';
+import { bandsForThreshold } from '../dedup/bands.ts';
 import { MinHasher } from '../dedup/minhash.ts';
 import { mapRow } from '../read/map.ts';
 import { readShard } from '../read/shards.ts';
@@ -49,9 +50,10 @@ export async function readTask(
   const { shard, file: fileIndex } = plan.shards[index]!;
   const { file, mapping, source } = plan.files[fileIndex]!;
   const { config } = plan;
-  const near = config.dedup.near;
-  const hasher = near === false ? undefined : new MinHasher({ ...bandsOf(near), ngram: near.ngram, seed: plan.seed });
-  const writer = new PartWriter(work, index, source, hasher === undefined ? 0 : bandsOf(config.dedup.near).bands);
+  const { near } = config.dedup;
+  const split = bandsOf(near);
+  const hasher = near === false ? undefined : new MinHasher({ ...split, ngram: near.ngram, seed: plan.seed });
+  const writer = new PartWriter(work, index, source, split.bands);
   const explain = explainWriter(work, config, 'read', index);
   const result: ReadResult = {
     parts: writer.parts,
@@ -101,7 +103,7 @@ export async function readTask(
         place: record.row,
         hash,
         characters: document.length,
-        bands: hasher === undefined ? undefined : bandHashes(hasher, document, bandsOf(config.dedup.near).bands),
+        bands: hasher === undefined ? undefined : bandHashes(hasher, document, split.bands),
       });
     }
     writer.finish();
@@ -194,15 +196,19 @@ export function hashExample(example: Example, seed: number): Uint8Array {
   return hash.digest().subarray(0, HASH_BYTES);
 }
 
-const NONE = 0;
-
 function bandHashes(hasher: MinHasher, document: string, bands: number): Uint32Array {
   const out = new Uint32Array(2 * bands);
   // A text without a shingle is left at zeros, which `near` passes over.
-  if (!hasher.bandHashes(document, out, 0)) out.fill(NONE);
+  hasher.bandHashes(document, out, 0);
   return out;
 }
 
+/** A missed duplicate is worse than a wrong one by this much when a threshold chooses the bands: 14 x 9 for 0.8. */
+const WEIGHTS = { falsePositive: 0.1, falseNegative: 0.9 };
+const HASHES = 128;
+
+/** Bands of a MinHash signature and rows of each; none where near duplicates are not looked for. */
 export function bandsOf(near: Plan['config']['dedup']['near']): { bands: number; rows: number } {
-  return near === false ? { bands: 0, rows: 0 } : { bands: near.bands, rows: near.rows };
+  if (near === false) return { bands: 0, rows: 0 };
+  return near.threshold === undefined ? near : bandsForThreshold(near.threshold, HASHES, WEIGHTS);
 }

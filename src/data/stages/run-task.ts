@@ -22,6 +22,7 @@ export class TaskRunner {
   #parts: Part[] | undefined;
   #steps: Promise<RowStep[]> | undefined;
   #tokenizer: Tokenizer | undefined;
+  #bandCount: number | undefined;
 
   constructor(work: Work) {
     this.#work = work;
@@ -42,7 +43,7 @@ export class TaskRunner {
       case 'exact':
         return dedup.exact ? slicesOf(this.rows) : 0;
       case 'near':
-        return bandsOf(dedup.near).bands * slicesOf(this.rows);
+        return this.#bands * slicesOf(this.rows);
       case 'decide':
         return 1;
       case 'words':
@@ -63,6 +64,11 @@ export class TaskRunner {
   get parts(): readonly Part[] {
     this.#parts ??= this.#work.results<ReadResult>('read', this.plan.shards.length).flatMap(({ parts }) => parts);
     return this.#parts;
+  }
+
+  get #bands(): number {
+    this.#bandCount ??= bandsOf(this.plan.config.dedup.near).bands;
+    return this.#bandCount;
   }
 
   get rows(): number {

@@ -2,6 +2,7 @@ import { makeCleaner } from '../clean/text.ts';
 import { loadKeywords } from '../clean/keywords.ts';
 import { makeLanguage } from '../clean/language.ts';
 import { makePii } from '../clean/pii.ts';
+import { loadDecontamination } from '../filter/decontaminate.ts';
 import { makeFilters } from '../filter/filters.ts';
 import type { RowStep } from '../row-step.ts';
 import type { Plan } from './plan.ts';
@@ -17,7 +18,6 @@ export async function makeSteps(plan: Plan): Promise<RowStep[]> {
   if (language !== undefined) steps.push(makeLanguage(language));
   steps.push(...makeFilters(filters));
   if (decontaminate !== undefined) {
-    const { loadDecontamination } = await import('../filter/decontaminate.ts');
     steps.push(await loadDecontamination(plan.against, decontaminate.ngram));
   }
   if (pii !== false) steps.push(makePii(pii));
