@@ -1,6 +1,7 @@
 /** Tokenizers: load one from a checkpoint, train byte-level BPE, write one that transformers loads. */
 export { wellFormed } from './byte-level.ts';
-export { countWords, type WordCounts } from './count-words.ts';
+export type { WordCounts } from './byte-words.ts';
+export { countWords } from './count-words.ts';
 export { loadTokenizer, tokenizerFromJson } from './load.ts';
 export { packWordCounts, WordCountsSum } from './packed-counts.ts';
 export { copyTokenizer, saveTokenizer, TOKENIZER_FILES, type TokenizerSettings } from './save.ts';

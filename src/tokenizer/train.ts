@@ -1,6 +1,7 @@
 import { LlmkitError } from '../core/errors.ts';
 import { BYTE_TO_CHAR } from './byte-level.ts';
-import { countWords, type WordCounts } from './count-words.ts';
+import type { WordCounts } from './byte-words.ts';
+import { countWords } from './count-words.ts';
 import { LLAMA3_PATTERN, QWEN2_PATTERN } from './scan.ts';
 import { learnMerges } from './train-merges.ts';
 import type { AddedTokenJson, ComponentJson, TokenizerJson } from './types.ts';
