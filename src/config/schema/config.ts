@@ -61,7 +61,8 @@ export function jsonSchema(): object {
   const generated = z.toJSONSchema(fileSchema, { target: 'draft-7', io: 'input' });
   const { $schema, properties, ...rest } = generated;
   const extendsSchema = {
-    description: 'Config files this one builds on: a path, or several, the later winning.',
+    description:
+      'Config files this one builds on: a path, or several, the later winning. Maps merge key by key; {} leaves nothing of one.',
     anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }],
   };
   // A file that extends another may leave the required keys to it.
