@@ -16,12 +16,12 @@ export interface PiiHit extends Span {
   kind: PiiKind;
 }
 
-/** In order of precedence: what carries a checksum is told from what does not. */
+/** In order of precedence: an address may have a number in it; what carries a checksum comes before what does not. */
 const FINDERS: readonly (readonly [PiiKind, (text: string) => Span[]])[] = [
+  ['email', findEmails],
   ['cn_id', findCnIds],
   ['iban', findIbans],
   ['card', findCards],
-  ['email', findEmails],
   ['ip', findIps],
   ['phone', findPhones],
 ];

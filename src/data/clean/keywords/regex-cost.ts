@@ -6,7 +6,7 @@ export const MOST_REPEATS = 200;
 export const MOST_GROUP_REPEATS = 20;
 const MOST_REPEATS_INSIDE = 50;
 /** Steps that a rule may take from one place of a text. */
-const MOST_STEPS = 1000;
+const MOST_STEPS = 1100;
 
 /** Characters that stand for all others when two sets are compared; those of the pattern itself are added. */
 const SAMPLES = [
@@ -21,6 +21,9 @@ interface Cost {
   /** It matches something. */
   mandatory: boolean;
   steps: number;
+  /** What every match of it, if not empty, begins and ends with, where that is known. */
+  first?: Uint8Array;
+  last?: Uint8Array;
 }
 
 /** Why a pattern is refused. */
@@ -59,18 +62,25 @@ export function boundedRegex(source: string, flags: string): string {
 
   function costOf(part: Part, inGroup: boolean): Cost {
     switch (part.type) {
-      case 'character':
-        return { set: setOf(part.source), mandatory: true, steps: 1 };
+      case 'character': {
+        const set = setOf(part.source);
+        return { set, mandatory: true, steps: 1, first: set, last: set };
+      }
       case 'backreference':
         throw new UnsafeRegex('a rule cannot refer back to a group', 'write the alternatives out');
       case 'look':
         return { set: nothing, mandatory: false, steps: costOf(part.body, inGroup).steps };
       case 'choice': {
         const options = part.options.map((option) => costOf(option, inGroup));
+        const steps = options.map((option) => option.steps);
+        // Options that begin alike can all be tried at one place.
+        const alike = options.some(({ first }, i) =>
+          options.slice(0, i).some((other) => !first || !other.first || overlap(first, other.first)),
+        );
         return {
           set: union(options),
           mandatory: options.every((option) => option.mandatory),
-          steps: Math.max(...options.map((option) => option.steps)),
+          steps: limited(alike ? steps.reduce((sum, one) => sum + one) : Math.max(...steps)),
         };
       }
       case 'sequence':
@@ -84,19 +94,19 @@ export function boundedRegex(source: string, flags: string): string {
     const group = part.body.type !== 'character';
     const open = part.most === Infinity;
     const limit = group ? MOST_GROUP_REPEATS : inGroup ? MOST_REPEATS_INSIDE : MOST_REPEATS;
-    const most = open ? part.least + limit : part.most;
+    const most = !open ? part.most : part.least < limit ? limit : part.least + limit;
     if (open) ends.push({ from: part.from, to: part.to, text: `{${part.least},${most}}${part.lazy ? '?' : ''}` });
     const repeated = most > 1;
     const body = costOf(part.body, inGroup || (group && repeated));
-    if (group && repeated && part.least !== most && !isUnambiguous(part.body)) {
-      const text = source.slice(0, part.to).slice(-30);
+    const varying = body.steps > 1 || part.least !== most;
+    if (group && repeated && varying && !isUnambiguous(part.body)) {
       throw new UnsafeRegex(
-        `a repeated group could match one text in very many ways: ...${text}`,
+        `a repeated group could match one text in very many ways: ...${source.slice(0, part.to).slice(-30)}`,
         'repeat a group only where each round begins or ends with a character that is not in the rest of it: (?:,\\d+)*',
       );
     }
-    const steps = limited(part.least === most ? body.steps : most * body.steps);
-    return { set: body.set, mandatory: part.least > 0 && body.mandatory, steps };
+    const rounds = body.steps > 1 ? most : most - part.least + 1;
+    return { ...body, mandatory: part.least > 0 && body.mandatory, steps: limited(rounds * body.steps) };
   }
 
   /** Each round of a repeated group begins, or ends, with a character that the rest of the group does not have. */
@@ -108,13 +118,15 @@ export function boundedRegex(source: string, flags: string): string {
     if (body.type !== 'sequence') return false;
     const costs = body.parts.map((item) => costOf(item, true));
     const fixed = body.parts.every((item) => item.type === 'character');
-    const apart = (edge: Cost, rest: Cost[]) => edge.mandatory && !overlap(edge.set, union(rest));
+    // An edge of varying length must be parted from that of the next round: (?:\w+\s?)+ is not.
+    const apart = (edge: Cost, rest: Cost[]) =>
+      edge.mandatory && !overlap(edge.set, union(rest)) && (edge.steps === 1 || rest.some((cost) => cost.mandatory));
     return fixed || apart(costs[0]!, costs.slice(1)) || apart(costs.at(-1)!, costs.slice(0, -1));
   }
 
   /**
    * Repeats multiply when they can share a stretch of text: their sets overlap and nothing between them that must match
-   * is outside one of the two.
+   * is outside one of the two, at an edge of one or between them.
    */
   function costOfSequence(parts: Cost[]): Cost {
     const steps = parts.map((part) => part.steps);
@@ -127,11 +139,21 @@ export function boundedRegex(source: string, flags: string): string {
         const parted = parts
           .slice(i + 1, j)
           .some(({ set, mandatory }) => mandatory && (!overlap(set, other.set) || !overlap(set, part.set)));
-        if (!parted) before = Math.max(before, steps[i]!);
+        const edged =
+          (part.first !== undefined && !overlap(part.first, other.set)) ||
+          (other.last !== undefined && !overlap(other.last, part.set));
+        if (!parted && !edged) before = Math.max(before, steps[i]!);
       }
       steps[j] = limited(before * part.steps);
     }
-    return { set: union(parts), mandatory: parts.some((part) => part.mandatory), steps: Math.max(1, ...steps) };
+    const [head, tail] = [parts[0], parts.at(-1)];
+    return {
+      set: union(parts),
+      mandatory: parts.some((part) => part.mandatory),
+      steps: Math.max(1, ...steps),
+      ...(head?.mandatory === true && head.first !== undefined ? { first: head.first } : {}),
+      ...(tail?.mandatory === true && tail.last !== undefined ? { last: tail.last } : {}),
+    };
   }
 
   function union(parts: readonly Cost[]): Uint8Array {

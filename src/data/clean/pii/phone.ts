@@ -84,7 +84,10 @@ function findE164(text: string): Span[] {
   for (let plus = text.indexOf('+'); plus >= 0; plus = text.indexOf('+', plus + 1)) {
     if (plus > 0 && /[\w+)\]]/.test(text[plus - 1]!)) continue;
     const end = endOfE164(text, plus);
-    if (end > 0) spans.push({ start: plus, end });
+    // (+86) 138 1234 5678: the parenthesis that closes inside opened before the plus.
+    const inside = text.slice(plus, end);
+    const open = text[plus - 1] === '(' && inside.includes(')') && !inside.includes('(');
+    if (end > 0) spans.push({ start: open ? plus - 1 : plus, end });
   }
   return spans;
 }
@@ -96,7 +99,9 @@ function endOfE164(text: string, plus: number): number {
   let gap = 0;
   for (let at = plus + 1; at < text.length && digits.length <= 15; at++) {
     const character = text[at]!;
-    if (character >= '0' && character <= '9') {
+    // +44 (0)20 ...: the trunk prefix is not dialled from abroad.
+    if (character === '(' && text.startsWith('(0)', at)) at += 2;
+    else if (character >= '0' && character <= '9') {
       digits += character;
       gap = 0;
       const next = text[at + 1] ?? '';
