@@ -4,13 +4,22 @@
  */
 export const BYTE_TO_CHAR: readonly string[] = makeByteToChar();
 
-const CHAR_TO_BYTE = new Map(BYTE_TO_CHAR.map((char, byte) => [char, byte]));
+/** Byte by the code of its character, -1 where there is none. */
+const CODE_TO_BYTE = makeCodeToByte();
 
 function makeByteToChar(): string[] {
   const printable = (byte: number): boolean =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
   let next = 0x100;
-  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++));
+  return Array.from({ length: 256 }, (_, byte) =>
+    String.fromCharCode(printable(byte) ? byte : next++),
+  );
+}
+
+function makeCodeToByte(): Int16Array {
+  const bytes = new Int16Array(1 << 16).fill(-1);
+  for (const [byte, char] of BYTE_TO_CHAR.entries()) bytes[char.charCodeAt(0)] = byte;
+  return bytes;
 }
 
 const encoder = new TextEncoder();
@@ -19,8 +28,8 @@ const encoder = new TextEncoder();
 export function tokenToBytes(token: string): Uint8Array {
   const bytes = new Uint8Array(token.length);
   for (let i = 0; i < token.length; i++) {
-    const byte = CHAR_TO_BYTE.get(token[i]!);
-    if (byte === undefined) return encoder.encode(token);
+    const byte = CODE_TO_BYTE[token.charCodeAt(i)]!;
+    if (byte < 0) return encoder.encode(token);
     bytes[i] = byte;
   }
   return bytes;
@@ -28,7 +37,7 @@ export function tokenToBytes(token: string): Uint8Array {
 
 /** UTF-8 of text, spelled in the byte alphabet. */
 export function textToByteChars(text: string): string {
-  let out = '';
+  let out = "";
   for (const byte of encoder.encode(text)) out += BYTE_TO_CHAR[byte]!;
   return out;
 }
@@ -37,7 +46,12 @@ export function textToByteChars(text: string): string {
  * Writes the UTF-8 of UTF-16 units [start, end) to `out` and returns the number of bytes. `out` must hold three bytes
  * per unit. A lone surrogate becomes U+FFFD.
  */
-export function utf16ToUtf8(units: Uint16Array, start: number, end: number, out: Uint8Array): number {
+export function utf16ToUtf8(
+  units: Uint16Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+): number {
   let n = 0;
   for (let i = start; i < end; i++) {
     let code = units[i]!;
@@ -70,6 +84,42 @@ export function utf16ToUtf8(units: Uint16Array, start: number, end: number, out:
   return n;
 }
 
+/**
+ * Writes the UTF-16 of UTF-8 to out[at...], which must hold a unit per byte, and returns where it ends; -1 when the bytes
+ * are not whole characters.
+ */
+export function utf8ToUtf16(bytes: Uint8Array, out: Uint16Array, at: number): number {
+  for (let i = 0; i < bytes.length; i++) {
+    const first = bytes[i]!;
+    if (first < 0x80) {
+      out[at++] = first;
+      continue;
+    }
+    const more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+    if (first < 0xc2 || first > 0xf4 || i + more >= bytes.length) return -1;
+    let point = first & (0x3f >> more);
+    for (let k = 1; k <= more; k++) {
+      const byte = bytes[i + k]!;
+      if ((byte & 0xc0) !== 0x80) return -1;
+      point = (point << 6) | (byte & 0x3f);
+    }
+    // Too long a form, a surrogate, or beyond Unicode.
+    if (point < LEAST_OF_LENGTH[more]! || (point >= 0xd800 && point < 0xe000) || point > 0x10ffff)
+      return -1;
+    if (point >= 0x10000) {
+      out[at++] = 0xd800 | ((point - 0x10000) >> 10);
+      out[at++] = 0xdc00 | (point & 0x3ff);
+    } else {
+      out[at++] = point;
+    }
+    i += more;
+  }
+  return at;
+}
+
+/** The least code point of one, two, three, four bytes. */
+const LEAST_OF_LENGTH = [0, 0x80, 0x800, 0x10000];
+
 interface WellFormedString {
   isWellFormed(): boolean;
   toWellFormed(): string;
@@ -93,12 +143,12 @@ export function utf16Units(text: string): Uint16Array {
   if (text.length >= scratch.length) {
     const units = new Uint16Array(2 ** Math.ceil(Math.log2(text.length + 1)));
     const bytes = Buffer.from(units.buffer);
-    bytes.write(text, 'utf16le');
+    bytes.write(text, "utf16le");
     // One very long text must not pin its buffer for good.
     if (units.length <= 1 << 20) [scratch, scratchBytes] = [units, bytes];
     return units;
   }
-  scratchBytes.write(text, 'utf16le');
+  scratchBytes.write(text, "utf16le");
   scratch[text.length] = 0;
   return scratch;
 }

@@ -10,17 +10,22 @@ export class MergeTable {
   readonly slots: Int32Array;
   readonly #mask: number;
 
-  /** @param merges [left id, right id, merged id] in order of rank; of a pair given twice the later rank counts. */
-  constructor(merges: readonly (readonly [number, number, number])[]) {
-    const capacity = 2 ** Math.ceil(Math.log2(Math.max(16, merges.length * 2)));
+  /** @param merges left id, right id, merged id of every merge in order of rank; of a pair given twice the later counts */
+  constructor(merges: Int32Array) {
+    const capacity = 2 ** Math.ceil(Math.log2(Math.max(16, (merges.length / 3) * 2)));
     this.slots = new Int32Array(capacity * 4).fill(-1);
     this.#mask = capacity - 1;
-    for (const [rank, [left, right, merged]] of merges.entries()) {
+    const slots = this.slots;
+    for (let at = 0; at < merges.length; at += 3) {
+      const [left, right] = [merges[at]!, merges[at + 1]!];
       let slot = hash(left, right) & this.#mask;
-      while (this.slots[4 * slot]! >= 0 && !(this.slots[4 * slot] === left && this.slots[4 * slot + 1] === right)) {
+      while (slots[4 * slot]! >= 0 && (slots[4 * slot] !== left || slots[4 * slot + 1] !== right)) {
         slot = (slot + 1) & this.#mask;
       }
-      this.slots.set([left, right, rank, merged], 4 * slot);
+      slots[4 * slot] = left;
+      slots[4 * slot + 1] = right;
+      slots[4 * slot + 2] = at / 3;
+      slots[4 * slot + 3] = merges[at + 2]!;
     }
   }
 

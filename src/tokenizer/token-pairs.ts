@@ -1,6 +1,7 @@
-import type { Merger } from './merge.ts';
-import { type MergeTable, NO_RANK } from './merge-table.ts';
-import { Seams } from './seams.ts';
+import type { Merger } from "./merge.ts";
+import { type MergeTable, NO_RANK } from "./merge-table.ts";
+import { Seams } from "./seams.ts";
+import type { TokenTexts } from "./token-texts.ts";
 
 /** The last merge's rank where no merge was. */
 const NEVER = -1;
@@ -39,7 +40,7 @@ const PLAIN = 1 << 10;
 export class TokenPairs {
   readonly #table: MergeTable;
   readonly #merger: Merger;
-  readonly #bytesOf: (id: number) => Uint8Array;
+  readonly #texts: TokenTexts;
   readonly #byteIds: Int32Array;
   readonly #state: Uint8Array;
   /** Rank of the merge that makes a token of its own bytes (NEVER for a byte), and the two tokens it merges. */
@@ -49,33 +50,35 @@ export class TokenPairs {
   readonly #facts: Int32Array;
 
   /**
-   * @param merges [left, right, merged] in order of rank
+   * @param merges left id, right id, merged id of every merge in order of rank
    * @param byteIds the 256 bytes' ids
    */
   constructor(
-    merges: readonly (readonly [number, number, number])[],
+    merges: Int32Array,
     table: MergeTable,
     merger: Merger,
     byteIds: Int32Array,
-    vocabSize: number,
-    bytesOf: (id: number) => Uint8Array,
+    texts: TokenTexts,
   ) {
     this.#table = table;
     this.#merger = merger;
-    this.#bytesOf = bytesOf;
+    this.#texts = texts;
     this.#byteIds = byteIds;
-    this.#state = new Uint8Array(vocabSize);
-    this.#rank = new Int32Array(vocabSize).fill(NEVER);
-    this.#left = new Int32Array(vocabSize);
-    this.#right = new Int32Array(vocabSize);
+    this.#state = new Uint8Array(texts.size);
+    this.#rank = new Int32Array(texts.size).fill(NEVER);
+    this.#left = new Int32Array(texts.size);
+    this.#right = new Int32Array(texts.size);
     for (const id of byteIds) this.#state[id] = REGULAR;
-    for (const [rank, [left, right, merged]] of merges.entries()) this.#derive(rank, left, right, merged);
-    for (const [, , merged] of merges) {
+    for (let at = 0; at < merges.length; at += 3) {
+      this.#derive(at / 3, merges[at]!, merges[at + 1]!, merges[at + 2]!);
+    }
+    for (let at = 2; at < merges.length; at += 3) {
+      const merged = merges[at]!;
       if (this.#state[merged] !== UNKNOWN) continue;
-      const alone = this.#encode(bytesOf(merged));
+      const alone = this.#encode(texts.bytesOf(merged));
       this.#state[merged] = alone.length === 1 && alone[0] === merged ? IRREGULAR : NOT_ITSELF;
     }
-    this.#facts = new Int32Array(vocabSize * STRIDE);
+    this.#facts = new Int32Array(texts.size * STRIDE);
     this.#gatherFacts(merges);
   }
 
@@ -89,12 +92,14 @@ export class TokenPairs {
     const facts = this.#facts;
     let [atA, atB] = [a * STRIDE, b * STRIDE];
     const [edgesA, edgesB] = [facts[atA + EDGES]!, facts[atB + EDGES]!];
-    const inCharacters = (facts[atB + STARTS_WITH]! >>> edgesA) | (facts[atA + ENDS_WITH]! >>> (edgesB >> 5));
+    const inCharacters =
+      (facts[atB + STARTS_WITH]! >>> edgesA) | (facts[atA + ENDS_WITH]! >>> (edgesB >> 5));
     if ((edgesA & edgesB & PLAIN) === 0 || (inCharacters & 1) !== 0) return this.#fitInBytes(a, b);
     // The walk of #neverCrossed over tokens of whole characters: no others meet at this seam.
     let limit = NO_RANK;
     for (;;) {
-      const partners = (facts[atA + RIGHT_PARTNERS]! >>> bitOf(b)) & (facts[atB + LEFT_PARTNERS]! >>> bitOf(a));
+      const partners =
+        (facts[atA + RIGHT_PARTNERS]! >>> bitOf(b)) & (facts[atB + LEFT_PARTNERS]! >>> bitOf(a));
       if ((partners & 1) !== 0 && this.#table.rank(a, b) < limit) return false;
       const [inA, inB] = [facts[atA + RANK]!, facts[atB + RANK]!];
       if (inA > inB) {
@@ -114,13 +119,18 @@ export class TokenPairs {
     if (this.#state[a] === REGULAR && this.#state[b] === REGULAR) {
       return this.#table.rank(a, b) === NO_RANK && this.#neverCrossed(a, b);
     }
-    const ids = this.#encode(Buffer.concat([this.#bytesOf(a), this.#bytesOf(b)]));
+    const ids = this.#encode(Buffer.concat([this.#texts.bytesOf(a), this.#texts.bytesOf(b)]));
     return ids.length === 2 && ids[0] === a && ids[1] === b;
   }
 
   /** Notes how `merged` is made of its own bytes, when this merge is how and the token is regular. */
   #derive(rank: number, left: number, right: number, merged: number): void {
-    if (this.#state[merged] !== UNKNOWN || this.#state[left] !== REGULAR || this.#state[right] !== REGULAR) return;
+    if (
+      this.#state[merged] !== UNKNOWN ||
+      this.#state[left] !== REGULAR ||
+      this.#state[right] !== REGULAR
+    )
+      return;
     if (this.#rank[left]! >= rank || this.#rank[right]! >= rank) return;
     if (this.#table.rank(left, right) !== rank || !this.#neverCrossed(left, right)) return;
     this.#state[merged] = REGULAR;
@@ -150,39 +160,44 @@ export class TokenPairs {
     }
   }
 
-  #gatherFacts(merges: readonly (readonly [number, number, number])[]): void {
+  #gatherFacts(merges: Int32Array): void {
     const facts = this.#facts;
-    const seams = new Seams(merges, this.#bytesOf);
-    for (const [left, right] of merges) {
+    const seams = new Seams(merges, this.#texts);
+    for (let at = 0; at < merges.length; at += 3) {
+      const [left, right] = [merges[at]!, merges[at + 1]!];
       facts[left * STRIDE + RIGHT_PARTNERS]! |= 1 << bitOf(right);
       facts[right * STRIDE + LEFT_PARTNERS]! |= 1 << bitOf(left);
     }
+    for (const id of this.#byteIds) this.#gather(id, seams);
     // In order of rank a token's parts come before it.
-    for (const id of [...this.#byteIds, ...merges.map(([, , merged]) => merged)]) {
-      const at = id * STRIDE;
-      if (this.#state[id] !== REGULAR || facts[at + EDGES] !== 0) continue;
-      const [left, right] = [this.#left[id]! * STRIDE, this.#right[id]! * STRIDE];
-      if (seams.isCharacter(id)) {
-        facts[at + RANK] = NEVER;
-        for (let part = id; this.#rank[part] !== NEVER;) {
-          part = this.#left[part]!;
-          facts[at + STARTS_WITH]! |= seams.lastBytesBefore(part);
-        }
-        for (let part = id; this.#rank[part] !== NEVER;) {
-          part = this.#right[part]!;
-          facts[at + ENDS_WITH]! |= seams.startsAfter(part);
-        }
-      } else if (this.#rank[id] !== NEVER && (facts[left + EDGES]! & facts[right + EDGES]! & PLAIN) !== 0) {
-        facts[at + RANK] = this.#rank[id]!;
-        facts[at + LEFT] = this.#left[id]!;
-        facts[at + RIGHT] = this.#right[id]!;
-        facts[at + STARTS_WITH] = facts[left + STARTS_WITH]!;
-        facts[at + ENDS_WITH] = facts[right + ENDS_WITH]!;
-      } else {
-        continue;
+    for (let at = 2; at < merges.length; at += 3) this.#gather(merges[at]!, seams);
+  }
+
+  #gather(id: number, seams: Seams): void {
+    const facts = this.#facts;
+    const at = id * STRIDE;
+    const unitCount = this.#texts.unitCount(id);
+    if (this.#state[id] !== REGULAR || unitCount === 0 || facts[at + EDGES] !== 0) return;
+    if (unitCount === 1 || (unitCount === 2 && this.#texts.firstByte(id) >= 0xf0)) {
+      facts[at + RANK] = NEVER;
+      for (let part = id; this.#rank[part] !== NEVER;) {
+        part = this.#left[part]!;
+        facts[at + STARTS_WITH]! |= seams.lastBytesBefore[part]!;
       }
-      facts[at + EDGES] = seams.edges(id) | PLAIN;
+      for (let part = id; this.#rank[part] !== NEVER;) {
+        part = this.#right[part]!;
+        facts[at + ENDS_WITH]! |= seams.startsAfter[part]!;
+      }
+    } else {
+      const [left, right] = [this.#left[id]!, this.#right[id]!];
+      if ((facts[left * STRIDE + EDGES]! & facts[right * STRIDE + EDGES]! & PLAIN) === 0) return;
+      facts[at + RANK] = this.#rank[id]!;
+      facts[at + LEFT] = left;
+      facts[at + RIGHT] = right;
+      facts[at + STARTS_WITH] = facts[left * STRIDE + STARTS_WITH]!;
+      facts[at + ENDS_WITH] = facts[right * STRIDE + ENDS_WITH]!;
     }
+    facts[at + EDGES] = seams.edges(id) | PLAIN;
   }
 
   #encode(bytes: Uint8Array): Int32Array {

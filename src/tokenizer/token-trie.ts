@@ -1,3 +1,5 @@
+import type { TokenTexts } from "./token-texts.ts";
+
 /** No token. */
 export const NONE = -1;
 
@@ -16,19 +18,21 @@ export class TokenTrie {
   readonly shorter: Int32Array;
   readonly unitCount: Int32Array;
 
-  /** @param tokens [text, id], no text twice; ids are below `size` */
-  constructor(tokens: Iterable<readonly [string, number]>, size: number) {
+  /** Of the tokens that are whole characters those that `takes` takes. */
+  constructor({ size, units, unitStarts }: TokenTexts, takes: (id: number) => boolean) {
     this.shorter = new Int32Array(size).fill(NONE);
     this.unitCount = new Int32Array(size);
     for (let unit = 0; unit < 1 << 16; unit++) this.#root[2 * unit + 1] = NONE;
-    const texts = new Map<number, string>();
-    for (const [text, id] of tokens) {
-      this.#insert(text, id);
-      texts.set(id, text);
+    for (let id = 0; id < size; id++) {
+      const [start, end] = [unitStarts[id]!, unitStarts[id + 1]!];
+      if (start === end || !takes(id)) continue;
+      this.#insert(units, start, end, id);
+      this.unitCount[id] = end - start;
     }
-    for (const [id, text] of texts) {
-      this.unitCount[id] = text.length;
-      this.shorter[id] = this.#longestBelow(text);
+    for (let id = 0; id < size; id++) {
+      const start = unitStarts[id]!;
+      if (this.unitCount[id]! > 1)
+        this.shorter[id] = this.longest(units, start, start + this.unitCount[id]! - 1);
     }
   }
 
@@ -53,16 +57,16 @@ export class TokenTrie {
     return best;
   }
 
-  #insert(text: string, id: number): void {
-    const first = text.charCodeAt(0);
-    if (text.length === 1) {
+  #insert(units: Uint16Array, start: number, end: number, id: number): void {
+    const first = units[start]!;
+    if (end - start === 1) {
       this.#root[2 * first + 1] = id;
       return;
     }
     let node = this.#root[2 * first]! || (this.#root[2 * first] = this.#nodes++);
-    for (let i = 1; i < text.length; i++) {
-      const at = this.#step(node, text.charCodeAt(i));
-      if (i === text.length - 1) this.#slots[at + 3] = id;
+    for (let i = start + 1; i < end; i++) {
+      const at = this.#step(node, units[i]!);
+      if (i === end - 1) this.#slots[at + 3] = id;
       else node = this.#slots[at + 2]! || (this.#slots[at + 2] = this.#nodes++);
     }
   }
@@ -75,7 +79,9 @@ export class TokenTrie {
       if (this.#slots[4 * slot] === node && this.#slots[4 * slot + 1] === unit) return 4 * slot;
       slot = (slot + 1) & this.#mask;
     }
-    this.#slots.set([node, unit, 0, NONE], 4 * slot);
+    this.#slots[4 * slot] = node;
+    this.#slots[4 * slot + 1] = unit;
+    this.#slots[4 * slot + 3] = NONE;
     this.#used++;
     return 4 * slot;
   }
@@ -88,13 +94,8 @@ export class TokenTrie {
       if (old[at] === 0) continue;
       let slot = hash(old[at]!, old[at + 1]!) & this.#mask;
       while (this.#slots[4 * slot] !== 0) slot = (slot + 1) & this.#mask;
-      this.#slots.set(old.subarray(at, at + 4), 4 * slot);
+      for (let k = 0; k < 4; k++) this.#slots[4 * slot + k] = old[at + k]!;
     }
-  }
-
-  #longestBelow(text: string): number {
-    const units = Uint16Array.from({ length: text.length - 1 }, (_, i) => text.charCodeAt(i));
-    return units.length === 0 ? NONE : this.longest(units, 0, units.length);
   }
 }
 

@@ -1,4 +1,4 @@
-import { LETTERS, NUMBERS, SPACES } from './unicode-ranges.ts';
+import { LETTERS, NUMBERS, SPACES } from "./unicode-ranges.ts";
 
 /** Classes of code points that the split patterns tell apart. NEWLINE (CR, LF) is white space as well. */
 export const OTHER = 0;
@@ -16,13 +16,7 @@ export const CLASSES: Uint8Array = makeClasses();
 function makeClasses(): Uint8Array {
   const classes = new Uint8Array(0x34000);
   const fill = (ranges: string, value: number): void => {
-    const numbers = ranges.split(' ').map((item) => Number.parseInt(item, 36));
-    let at = 0;
-    for (let i = 0; i < numbers.length; i += 2) {
-      const start = at + numbers[i]!;
-      at = start + numbers[i + 1]!;
-      classes.fill(value, start, at);
-    }
+    for (const [start, end] of rangesOf(ranges)) classes.fill(value, start, end);
   };
   fill(LETTERS, LETTER);
   fill(NUMBERS, NUMBER);
@@ -30,6 +24,19 @@ function makeClasses(): Uint8Array {
   classes[0x0a] = NEWLINE;
   classes[0x0d] = NEWLINE;
   return classes;
+}
+
+/** Code points [start, end) as unicode-ranges.ts writes them. */
+export function rangesOf(written: string): [start: number, end: number][] {
+  const numbers = written.split(" ").map((item) => Number.parseInt(item, 36));
+  const ranges: [number, number][] = [];
+  let at = 0;
+  for (let i = 0; i < numbers.length; i += 2) {
+    const start = at + numbers[i]!;
+    at = start + numbers[i + 1]!;
+    ranges.push([start, at]);
+  }
+  return ranges;
 }
 
 /** Whether a character starts at units[i] that takes two units. */

@@ -1,16 +1,14 @@
-import { BYTE_TO_CHAR, tokenToBytes, utf16ToUtf8 } from './byte-level.ts';
-import { MergeTable } from './merge-table.ts';
-import { Merger } from './merge.ts';
-import { Segmenter } from './segmenter.ts';
-import { isWholeCharacters } from './seams.ts';
-import { TokenPairs } from './token-pairs.ts';
-import { TokenTrie } from './token-trie.ts';
-import type { BpeModelJson } from './types.ts';
+import { BYTE_TO_CHAR, utf16ToUtf8 } from "./byte-level.ts";
+import { MergeTable } from "./merge-table.ts";
+import { Merger } from "./merge.ts";
+import { Segmenter } from "./segmenter.ts";
+import { TokenPairs } from "./token-pairs.ts";
+import { TokenTexts } from "./token-texts.ts";
+import { TokenTrie } from "./token-trie.ts";
+import type { BpeModelJson } from "./types.ts";
 
 /** Merging is fast enough for the first units; more of them are worth the tables of the linear-time encoder. */
 const UNITS_BEFORE_TABLES = 1 << 13;
-
-type Merges = [left: number, right: number, merged: number][];
 
 /** The BPE model of a tokenizer.json: ids of single words, which the pre-tokenizer cut. */
 export class WordEncoder {
@@ -20,7 +18,8 @@ export class WordEncoder {
   readonly #merger: Merger;
   readonly #byteIds: Int32Array;
   readonly #unknownId: number;
-  #merges: Merges | undefined;
+  /** Left, right and merged id of every merge; let go once the tables are built. */
+  #merges: Int32Array | undefined;
   #unitsSeen = 0;
   #segmenter: Segmenter | undefined;
   /** Where the model ignores merges for words that are tokens: these. */
@@ -31,7 +30,12 @@ export class WordEncoder {
   constructor(model: BpeModelJson, vocab: Map<string, number>) {
     this.#model = model;
     this.#vocab = vocab;
-    this.#merges = model.merges.map(([a, b]) => [vocab.get(a)!, vocab.get(b)!, vocab.get(a + b)!]);
+    this.#merges = new Int32Array(3 * model.merges.length);
+    for (const [rank, [left, right]] of model.merges.entries()) {
+      this.#merges[3 * rank] = vocab.get(left)!;
+      this.#merges[3 * rank + 1] = vocab.get(right)!;
+      this.#merges[3 * rank + 2] = vocab.get(left + right)!;
+    }
     this.#table = new MergeTable(this.#merges);
     this.#merger = new Merger(this.#table);
     this.#byteIds = Int32Array.from(BYTE_TO_CHAR, (char) => vocab.get(char) ?? -1);
@@ -40,7 +44,8 @@ export class WordEncoder {
 
   /** Writes the ids of units[start, end) to ids[at...], which must have room for three a unit; returns their end. */
   encode(units: Uint16Array, start: number, end: number, ids: Int32Array, at: number): number {
-    if (this.#merges !== undefined && (this.#unitsSeen += end - start) > UNITS_BEFORE_TABLES) this.#buildTables();
+    if (this.#merges !== undefined && (this.#unitsSeen += end - start) > UNITS_BEFORE_TABLES)
+      this.#buildTables();
     if (this.#segmenter !== undefined) {
       if (this.#wholeWords !== undefined) {
         const id = this.#wholeWords.longest(units, start, end);
@@ -63,7 +68,7 @@ export class WordEncoder {
     }
     const length = utf16ToUtf8(units, start, end, this.#bytes);
     if (this.#model.ignore_merges && this.#segmenter === undefined) {
-      let word = '';
+      let word = "";
       for (let i = 0; i < length; i++) word += BYTE_TO_CHAR[this.#bytes[i]!]!;
       const id = this.#vocab.get(word);
       if (id !== undefined) {
@@ -84,7 +89,8 @@ export class WordEncoder {
     for (let i = 0; i < length; i++) {
       const id = this.#byteIds[this.#bytes[i]!]!;
       if (id >= 0) this.#symbols[n++] = id;
-      else if (this.#unknownId >= 0 && !(lastUnknown && this.#model.fuse_unk)) this.#symbols[n++] = this.#unknownId;
+      else if (this.#unknownId >= 0 && !(lastUnknown && this.#model.fuse_unk))
+        this.#symbols[n++] = this.#unknownId;
       lastUnknown = id < 0;
     }
     return n;
@@ -93,26 +99,16 @@ export class WordEncoder {
   #buildTables(): void {
     const merges = this.#merges!;
     this.#merges = undefined;
-    const tokens = [...this.#vocab];
-    const size = 1 + tokens.reduce((most, [, id]) => Math.max(most, id), 0);
     // With bytes missing or an id given twice, only merging says what comes out.
-    if (this.#byteIds.includes(-1) || new Set(this.#vocab.values()).size < tokens.length) return;
-    const bytes: Uint8Array[] = [];
-    for (const [token, id] of tokens) bytes[id] = tokenToBytes(token);
-    const pairs = new TokenPairs(merges, this.#table, this.#merger, this.#byteIds, size, (id) => bytes[id]!);
-    const texts = tokens.flatMap(([token, id]) => {
-      const whole = token !== '' && isWholeCharacters(bytes[id]!);
-      return whole ? [[Buffer.from(bytes[id]!).toString(), id] as const] : [];
-    });
-    const trie = new TokenTrie(
-      texts.filter(([, id]) => pairs.isEncoding(id)),
-      size,
-    );
+    if (this.#byteIds.includes(-1) || new Set(this.#vocab.values()).size < this.#vocab.size) return;
+    const texts = new TokenTexts(this.#vocab);
+    const pairs = new TokenPairs(merges, this.#table, this.#merger, this.#byteIds, texts);
+    const trie = new TokenTrie(texts, (id) => pairs.isEncoding(id));
     const symbols = new Int32Array(3);
-    this.#segmenter = new Segmenter(trie, pairs, size, (unit) => {
+    this.#segmenter = new Segmenter(trie, pairs, texts.size, (unit) => {
       const n = this.#merge(Uint16Array.of(unit), 0, 1, symbols, 0);
       return symbols.slice(0, n);
     });
-    if (this.#model.ignore_merges) this.#wholeWords = new TokenTrie(texts, size);
+    if (this.#model.ignore_merges) this.#wholeWords = new TokenTrie(texts, () => true);
   }
 }

@@ -90,8 +90,13 @@ export class WordTable {
 }
 
 /** A copy with room for at least `needed` elements, at least doubled. */
-export function grown<T extends Int32Array | Uint32Array | Uint16Array | Float64Array>(array: T, needed: number): T {
-  const larger = new (array.constructor as new (length: number) => T)(Math.max(needed, array.length * 2));
+export function grown<T extends Int32Array | Uint32Array | Uint16Array | Uint8Array | Float64Array>(
+  array: T,
+  needed: number,
+): T {
+  const larger = new (array.constructor as new (length: number) => T)(
+    Math.max(needed, array.length * 2),
+  );
   larger.set(array);
   return larger;
 }
