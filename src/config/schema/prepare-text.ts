@@ -64,7 +64,7 @@ export const languageSchema = z
 /** Gopher's quality rules (Rae et al., 2021, table A1). */
 const gopherQualitySchema = switchable(
   z.strictObject({
-    min_doc_words: positiveInt.default(50),
+    min_doc_words: positiveInt.default(50).describe('Without marks; of Chinese text, Han characters / 1.6.'),
     max_doc_words: positiveInt.default(100_000),
     min_avg_word_length: z.number().nonnegative().default(3).describe('Not asked of Chinese text.'),
     max_avg_word_length: z.number().nonnegative().default(10),
@@ -91,7 +91,9 @@ const gopherRepetitionSchema = switchable(
         [3, 0.18],
         [4, 0.16],
       ])
-      .describe('[n, most characters that the most frequent n-gram may cover].'),
+      .describe(
+        '[n, most characters that the most frequent n-gram may cover]; n counts words, of Chinese text 1.6 characters each.',
+      ),
     dup_n_grams: z
       .array(z.tuple([positiveInt, ratio]))
       .default([
@@ -116,7 +118,7 @@ const c4Schema = switchable(
     min_num_sentences: z.int().nonnegative().default(5),
     lorem_ipsum: z.boolean().default(true),
     javascript: z.boolean().default(true).describe('Drop lines that speak of JavaScript.'),
-    curly_bracket: z.boolean().default(true).describe('Drop rows with a { in them.'),
+    curly_bracket: z.boolean().default(true).describe('Drop rows with a { in a line that is left.'),
     policy: z.boolean().default(true).describe('Drop lines of terms, cookie and privacy notices.'),
     remove_citations: z.boolean().default(true).describe('Remove [1], [edit] and [citation needed].'),
   }),
@@ -128,7 +130,9 @@ const finewebSchema = switchable(
   z.strictObject({
     line_punct_thr: ratio.default(0.12).describe('Least part of lines that end in punctuation.'),
     short_line_thr: ratio.default(0.67).describe('Most part of lines that are short.'),
-    short_line_length: positiveInt.default(30),
+    short_line_length: positiveInt
+      .default(30)
+      .describe('Characters; of Chinese text, columns, of which a Han character takes two.'),
     char_duplicates_ratio: ratio.default(0.01).describe('Most part of characters in lines that repeat others.'),
     new_line_ratio: z.number().nonnegative().default(0.3).describe('Most newlines to words.'),
   }),
@@ -138,7 +142,9 @@ const finewebSchema = switchable(
 export const filtersSchema = z.strictObject({
   gopher_quality: gopherQualitySchema.describe('Gopher: words, symbols, bullets, stop words.'),
   gopher_repetition: gopherRepetitionSchema.describe('Gopher: repeated lines, paragraphs and n-grams.'),
-  c4: c4Schema.describe('C4: sentences, policy lines, code.'),
+  c4: c4Schema.describe(
+    'C4: sentences, policy lines, code; only text rows lose lines, other rows are judged by what would be left.',
+  ),
   fineweb: finewebSchema.describe('FineWeb: punctuation at line ends, short and repeated lines.'),
   language: z
     .enum(['auto', 'en', 'zh'])
@@ -175,7 +181,9 @@ export const dedupSchema = z.strictObject({
 export const decontaminateSchema = z
   .strictObject({
     against: z.array(fileOrFolder).min(1).describe('Evaluation files; rows that repeat them are dropped.'),
-    ngram: positiveInt.default(12).describe('Words in a row that count as a leak; of Chinese text, characters.'),
+    ngram: positiveInt
+      .default(12)
+      .describe('Words in a row that count as a leak; of Chinese text, 1.6 characters for each.'),
   })
   .optional()
   .describe('Drop rows that hold the answers of evaluation data (n-grams over the answer and where it begins).');
