@@ -1,8 +1,9 @@
 import { LlmkitError } from '../../core/errors.ts';
 import type { ChatMessage, Tokenizer } from '../../tokenizer/index.ts';
-import { ChatSkeleton } from './chat-skeleton.ts';
+import { ChatSkeleton, standInHolds } from './chat-skeleton.ts';
 import { excerpt, findSpans, type Render, type Span } from './chat-spans.ts';
 import type { SpecialTokens } from './special-tokens.ts';
+import { isOpaque, readTemplate, type TemplateReading } from './template-reading.ts';
 import { isPlain, markTurns, type TrainOn, type TurnMarks, withoutMarks } from './train-marks.ts';
 
 /** A conversation as tokens; `stops` are the tokens that end its trained turns. */
@@ -31,6 +32,8 @@ export class ChatEncoder {
   readonly #trainOn: TrainOn;
   /** What is known of a shape: that it was seen, its skeleton, or that it has none. */
   readonly #shapes = new Map<string, ChatSkeleton | 'seen' | 'none'>();
+  /** What the template does with contents, once that was asked. */
+  #reading: TemplateReading | 'unknown' | undefined;
   readonly #isBlank = new Map<number, boolean>();
 
   constructor(tokenizer: Tokenizer, special: SpecialTokens, trainOn: TrainOn) {
@@ -74,25 +77,36 @@ export class ChatEncoder {
         part,
         tools === undefined ? { addGenerationPrompt } : { addGenerationPrompt, tools },
       );
-    const text = render(messages, false);
-    const find = (shown: ChatMessage[], rendered: string) =>
-      findSpans(shown, rendered, marks, render, this.#tokenizer, this.#special);
-    if (tools !== undefined || !messages.every(isPlain)) return { text, spans: find(messages, text) };
+    const rendered = (shown: ChatMessage[], text: string) => ({
+      text,
+      spans: findSpans(shown, text, marks, render, this.#tokenizer, this.#special),
+    });
+    if (tools !== undefined || !messages.every(isPlain)) return rendered(messages, render(messages, false));
 
     const shape = `${messages.map(({ role }) => role).join()}:${marks.answers.join()}:${marks.masked.join()}`;
     let known = this.#shapes.get(shape);
     if (known === 'seen') {
-      const standIns = (shown: ChatMessage[]) => {
-        const rendered = render(shown, false);
-        return { text: rendered, spans: find(shown, rendered) };
-      };
-      known = ChatSkeleton.learn(messages, standIns) ?? 'none';
+      known = ChatSkeleton.learn(messages, (shown) => rendered(shown, render(shown, false))) ?? 'none';
       this.#shapes.set(shape, known);
     } else if (known === undefined && this.#shapes.size < MOST_SHAPES) {
       this.#shapes.set(shape, 'seen');
     }
-    if (known instanceof ChatSkeleton && known.fill(messages) === text) return { text, spans: known.spans(messages) };
-    return { text, spans: find(messages, text) };
+    if (!(known instanceof ChatSkeleton)) return rendered(messages, render(messages, false));
+    const contents = messages.map(({ content }) => content);
+    const predicted = known.fill(contents);
+    const reading = (this.#reading ??= this.#readTemplate());
+    if (reading !== 'unknown' && contents.every((content) => isOpaque(content, reading))) return predicted;
+    const text = render(messages, false);
+    if (text === predicted.text) return predicted;
+    // Many templates strip contents.
+    const stripped = known.fill(contents.map((content) => content.trim()));
+    return text === stripped.text ? stripped : rendered(messages, text);
+  }
+
+  #readTemplate(): TemplateReading | 'unknown' {
+    const { chatTemplate } = this.#tokenizer;
+    const reading = chatTemplate === undefined ? undefined : readTemplate(chatTemplate);
+    return reading === undefined || reading.words.some(standInHolds) ? 'unknown' : reading;
   }
 
   /** Unmasks up to the turn's last special token; masks the newline or the like behind it. */

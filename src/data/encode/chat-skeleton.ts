@@ -8,26 +8,29 @@ interface Place {
   offset: number;
 }
 
+interface PlacedSpan {
+  turn: number;
+  answer: boolean;
+  start: Place;
+  end: Place;
+}
+
+interface Parts {
+  /** [contents + 1], the template's own text around the contents. */
+  literals: string[];
+  spans: PlacedSpan[];
+}
+
 /**
  * What a template puts around the contents of conversations of one shape (roles in order), and where spans lie in it.
- * It is learned by rendering stand-ins, and only holds for a conversation whose rendered text it predicts to the letter:
- * then the spans are known without rendering every prompt.
+ * It is learned by rendering stand-ins. It holds for a conversation whose rendered text it predicts to the letter, and
+ * for contents that the template is known not to look at (`readTemplate`).
  */
 export class ChatSkeleton {
-  /** [contents + 1] */
-  readonly #literals: readonly string[];
-  /** [contents]: the template strips this content. */
-  readonly #trimmed: readonly boolean[];
-  readonly #spans: readonly { turn: number; answer: boolean; start: Place; end: Place }[];
+  readonly #parts: Parts;
 
-  private constructor(
-    literals: readonly string[],
-    trimmed: readonly boolean[],
-    spans: readonly { turn: number; answer: boolean; start: Place; end: Place }[],
-  ) {
-    this.#literals = literals;
-    this.#trimmed = trimmed;
-    this.#spans = spans;
+  private constructor(parts: Parts) {
+    this.#parts = parts;
   }
 
   /**
@@ -39,76 +42,76 @@ export class ChatSkeleton {
     messages: readonly ChatMessage[],
     render: (messages: ChatMessage[]) => { text: string; spans: Span[] },
   ): ChatSkeleton | undefined {
-    const marks = messages.map((_, i) => `${STAND_IN}${i}${STAND_IN}`);
-    let rendered: { text: string; spans: Span[] };
     try {
-      rendered = render(messages.map(({ role }, i) => ({ role, content: PADDING + marks[i]! + PADDING })));
+      const { text, spans } = render(messages.map(({ role }, i) => ({ role, content: standIn(i) })));
+      const parts = partsOf(text, spans, messages.length);
+      return parts === undefined ? undefined : new ChatSkeleton(parts);
     } catch (error) {
-      // The template asks for something that stand-ins lack, or changes earlier turns: rows of this shape tell by themselves.
+      // The template asks for what stand-ins lack, or changes earlier turns: rows of this shape tell by themselves.
       if (error instanceof LlmkitError && error.kind === 'data') return undefined;
       throw error;
     }
-    const { text, spans } = rendered;
-    const literals: string[] = [];
-    const trimmed: boolean[] = [];
-    const holes: { start: number; end: number }[] = [];
-    let at = 0;
-    for (const mark of marks) {
-      const found = text.indexOf(mark, at);
-      if (found < 0 || text.includes(mark, found + 1)) return undefined;
-      const raw = text.startsWith(PADDING + mark + PADDING, found - PADDING.length);
-      const padding = raw ? PADDING.length : 0;
-      holes.push({ start: found - padding, end: found + mark.length + padding });
-      trimmed.push(!raw);
-      literals.push(text.slice(at, found - padding));
-      at = found + mark.length + padding;
-    }
-    literals.push(text.slice(at));
-    const place = (position: number): Place | undefined => {
-      const next = holes.findIndex((hole) => position <= hole.start);
-      const hole = next < 0 ? holes.length : next;
-      const begin = hole === 0 ? 0 : holes[hole - 1]!.end;
-      return position < begin ? undefined : { hole, offset: position - begin };
-    };
-    const places = spans.map(({ turn, answer, start, end }) => ({
-      turn,
-      answer,
-      start: place(start),
-      end: place(end),
-    }));
-    if (places.some(({ start, end }) => start === undefined || end === undefined)) return undefined;
-    return new ChatSkeleton(literals, trimmed, places as { turn: number; answer: boolean; start: Place; end: Place }[]);
   }
 
-  /** The text that these contents would give. */
-  fill(messages: readonly ChatMessage[]): string {
-    let text = this.#literals[0]!;
-    for (let i = 0; i < messages.length; i++) text += this.#content(messages, i) + this.#literals[i + 1]!;
-    return text;
-  }
-
-  /** The spans in that text. */
-  spans(messages: readonly ChatMessage[]): Span[] {
+  /** The text that these contents give, and the spans in it. */
+  fill(contents: readonly string[]): { text: string; spans: Span[] } {
+    const { literals, spans } = this.#parts;
+    let text = literals[0]!;
     // Where the template's text before each content begins.
     const begins = [0];
-    for (let i = 0; i < messages.length; i++) {
-      begins.push(begins[i]! + this.#literals[i]!.length + this.#content(messages, i).length);
+    for (const [i, content] of contents.entries()) {
+      text += content;
+      begins.push(text.length);
+      text += literals[i + 1]!;
     }
     const position = ({ hole, offset }: Place) => begins[hole]! + offset;
-    return this.#spans.map(({ turn, answer, start, end }) => ({
-      turn,
-      answer,
-      start: position(start),
-      end: position(end),
-    }));
-  }
-
-  #content(messages: readonly ChatMessage[], i: number): string {
-    const { content } = messages[i]!;
-    return this.#trimmed[i]! ? content.trim() : content;
+    return {
+      text,
+      spans: spans.map(({ turn, answer, start, end }) => ({
+        turn,
+        answer,
+        start: position(start),
+        end: position(end),
+      })),
+    };
   }
 }
 
-/** A private-use character, and white space that a template may strip. */
-const STAND_IN = '\uf8f0';
-const PADDING = '\n ';
+/** With private-use characters around it, and what filters would change. */
+function standIn(i: number): string {
+  return `\uf8f0${i} "\\<&>'aZ é中\n*\uf8f0`;
+}
+
+/** Whether a stand-in may hold the word: the template then treats it otherwise than a content without the word. */
+export function standInHolds(word: string): boolean {
+  return standIn(0).replace('0', '').includes(word) || /^\d+$/.test(word);
+}
+
+function partsOf(text: string, spans: readonly Span[], count: number): Parts | undefined {
+  const parts: Parts = { literals: [], spans: [] };
+  const holes: { start: number; end: number }[] = [];
+  let at = 0;
+  for (let i = 0; i < count; i++) {
+    const content = standIn(i);
+    const start = text.indexOf(content, at);
+    if (start < 0 || text.includes(content, start + 1)) return undefined;
+    parts.literals.push(text.slice(at, start));
+    at = start + content.length;
+    holes.push({ start, end: at });
+  }
+  parts.literals.push(text.slice(at));
+  for (const { turn, answer, start, end } of spans) {
+    const [startPlace, endPlace] = [placeOf(start, holes), placeOf(end, holes)];
+    if (startPlace === undefined || endPlace === undefined) return undefined;
+    parts.spans.push({ turn, answer, start: startPlace, end: endPlace });
+  }
+  return parts;
+}
+
+/** Undefined within a content. */
+function placeOf(position: number, holes: readonly { start: number; end: number }[]): Place | undefined {
+  const next = holes.findIndex((hole) => position <= hole.start);
+  const hole = next < 0 ? holes.length : next;
+  const begin = hole === 0 ? 0 : holes[hole - 1]!.end;
+  return position < begin ? undefined : { hole, offset: position - begin };
+}

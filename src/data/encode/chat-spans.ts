@@ -98,16 +98,22 @@ function endOfContent(
   tokenizer: Tokenizer,
   special: SpecialTokens,
 ): number {
-  // A template may drop a reasoning block from earlier turns and keep what comes after it.
+  // A template may strip contents, or drop a reasoning block from earlier turns and keep what comes after it.
   const kept = content.split('</think>').at(-1)!;
-  const found = [content, content.trim(), kept.trim()].find((part) => part !== '' && text.includes(part, from));
-  if (found === undefined) {
+  let end = -1;
+  let begin = text.length;
+  for (const part of [content, content.trim(), kept.trim()]) {
+    const at = part === '' ? -1 : text.indexOf(part, from);
+    // Further on it may stand in another turn.
+    if (at < 0 || at >= begin) continue;
+    [begin, end] = [at, at + part.length];
+  }
+  if (end < 0) {
     throw new LlmkitError('data', `the chat template does not show the content of turn ${turn + 1} as it is`, {
       got: excerpt(text, from),
       hint: 'use a template that shows the content of every turn',
     });
   }
-  const end = text.indexOf(found, from) + found.length;
   const rest = tokenizer.encode(text.slice(end), { addSpecialTokens: false });
   const stop = rest.find((id) => special.has(id));
   if (stop === undefined) return end;
