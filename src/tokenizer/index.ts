@@ -2,6 +2,7 @@
 export { wellFormed } from './byte-level.ts';
 export type { WordCounts } from './byte-words.ts';
 export { countWords } from './count-words.ts';
+export { IdBuffer } from './id-buffer.ts';
 export { loadTokenizer, tokenizerFromJson } from './load.ts';
 export { packWordCounts, WordCountsSum } from './packed-counts.ts';
 export { copyTokenizer, saveTokenizer, TOKENIZER_FILES, type TokenizerSettings } from './save.ts';

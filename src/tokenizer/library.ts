@@ -1,6 +1,7 @@
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { LlmkitError } from '../core/errors.ts';
 import { wellFormed } from './byte-level.ts';
+import type { IdBuffer } from './id-buffer.ts';
 import type { StreamDecoder, TextCoder, TokenizerJson } from './types.ts';
 
 const KINDS = ['BPE', 'WordPiece', 'Unigram'];
@@ -36,6 +37,10 @@ export class LibraryCoder implements TextCoder {
 
   encode(text: string, { addSpecialTokens = false }: { addSpecialTokens?: boolean } = {}): Int32Array {
     return Int32Array.from(this.#library.encode(wellFormed(text), { add_special_tokens: addSpecialTokens }).ids);
+  }
+
+  encodeInto(text: string, out: IdBuffer, options?: { addSpecialTokens?: boolean }): void {
+    out.append(this.encode(text, options));
   }
 
   decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {}): string {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { LlmkitError } from '../core/errors.ts';
 import { ByteLevelBpe } from './byte-level-bpe.ts';
 import { ChatTemplate } from './chat-template.ts';
+import type { IdBuffer } from './id-buffer.ts';
 import { LibraryCoder } from './library.ts';
 import { readJsonObject } from '../io/json-file.ts';
 import { parseBpe, parseTokenizerJson } from './parse.ts';
@@ -154,6 +155,10 @@ class LoadedTokenizer implements Tokenizer {
 
   encode(text: string, options?: { addSpecialTokens?: boolean }): Int32Array {
     return this.#coder.encode(text, options);
+  }
+
+  encodeInto(text: string, out: IdBuffer, options?: { addSpecialTokens?: boolean }): void {
+    this.#coder.encodeInto(text, out, options);
   }
 
   decode(ids: ArrayLike<number>, options?: { skipSpecialTokens?: boolean }): string {

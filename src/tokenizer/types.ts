@@ -1,3 +1,5 @@
+import type { IdBuffer } from './id-buffer.ts';
+
 /** A chat message as templates read it; other fields it has reach the template as well. */
 export interface ChatMessage {
   role: string;
@@ -31,6 +33,8 @@ export interface TextCoder {
   readonly vocabSize: number;
   /** Lone surrogates are read as U+FFFD. Special tokens in the text are recognized, as HF tokenizers does. */
   encode(text: string, options?: { addSpecialTokens?: boolean }): Int32Array;
+  /** `encode` without an array of its own: appends the ids to `out`, which many texts may share. */
+  encodeInto(text: string, out: IdBuffer, options?: { addSpecialTokens?: boolean }): void;
   /** Bytes that are not UTF-8 become U+FFFD. Throws `data` for an id that is not in the vocabulary. */
   decode(ids: ArrayLike<number>, options?: { skipSpecialTokens?: boolean }): string;
   tokenToId(token: string): number | undefined;
