@@ -34,7 +34,7 @@ export class ByteWords {
     for (;;) {
       const index = slots[slot + 1]! - 1;
       if (index < 0) break;
-      if (slots[slot] === hash && this.#starts[index + 1]! - this.#starts[index]! === length) {
+      if (slots[slot] === hash && length === this.#starts[index + 1]! - this.#starts[index]!) {
         const own = this.#bytes;
         const offset = this.#starts[index]! - start;
         let i = start;

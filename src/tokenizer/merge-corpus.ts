@@ -12,8 +12,15 @@ export interface TopPair {
   entry: number;
 }
 
-/** So many positions' symbols are read ahead, without a branch between the reads: they then miss the caches at once. */
+/** So many positions are read ahead. */
 const BLOCK = 128;
+
+/** Never negative. Reads without a branch between them miss the caches all at once, and those that follow hit. */
+function sumAt(symbols: SegmentedWords['symbols'], positions: Int32Array, from: number, to: number): number {
+  let sum = 0;
+  for (let i = from; i < to; i++) sum += symbols[positions[i]!]!;
+  return sum;
+}
 
 /**
  * The words as tokens, every pair of neighbours with its count, and for each pair the positions where it arose. A merge
@@ -38,7 +45,6 @@ export class MergeCorpus {
   /** The neighbours of this merge, each once. */
   readonly #touched: Int32Array;
   #numTouched = 0;
-  #fetched = 0;
 
   constructor(counts: WordCounts, byteIds: Int32Array, vocabSize: number, maxTokenLength: number) {
     this.#words = segmentWords(counts, byteIds, vocabSize);
@@ -95,7 +101,7 @@ export class MergeCorpus {
     for (let k = 0, block = 0; k < positions.length; k++) {
       if (k === block) {
         block = Math.min(k + BLOCK, positions.length);
-        for (let i = k; i < block; i++) this.#fetched += symbols[positions[i]!]!;
+        if (sumAt(symbols, positions, k, block) < 0) break;
       }
       const p = positions[k]!;
       const q = p + lengthLeft;
