@@ -23,6 +23,9 @@ function byteTokenizer(): Tokenizer {
       const ids = Array.from(Buffer.from(text), (byte) => (byte - 33 + 90) % 90);
       return Int32Array.from(options?.addSpecialTokens === false ? ids : [1, ...ids]);
     },
+    encodeInto(text, out, options) {
+      out.append(this.encode(text, options));
+    },
     decode: (ids) => Buffer.from(Array.from(ids).flatMap(bytesOf)).toString(),
     tokenToId: () => undefined,
     idToToken: () => undefined,
