@@ -55,12 +55,14 @@ export class GopherRepetition {
     const { top_n_grams, dup_n_grams } = this.#config;
     const length = (n: number) => (chinese ? Math.round(n * HAN_PER_WORD) : n);
     const longest = Math.max(0, ...top_n_grams.map(([n]) => length(n)), ...dup_n_grams.map(([n]) => length(n)));
+    const needsSingles = [...top_n_grams, ...dup_n_grams].some(([n]) => length(n) === 1);
     // In the order of the config, whatever the order of n in it.
     const drops: Drop[] = [];
     this.#measure(view);
     this.#ngrams.begin(words.ids, words.count);
     for (let n = 1; n <= longest && n <= words.count; n++) {
       if (n > 1) this.#ngrams.next();
+      else if (needsSingles) this.#ngrams.countSingles();
       for (const [i, [most, limit]] of top_n_grams.entries()) {
         if (length(most) !== n) continue;
         const drop = over('top_n_grams', this.#top(n, chinese) / codePoints, limit, most);
@@ -101,20 +103,20 @@ export class GopherRepetition {
 
   /** Characters in n-grams that were met before. */
   #repeated(n: number): number {
-    const { names, places, size } = this.#ngrams;
+    const { names, places, placeCount, size } = this.#ngrams;
     if (size === 0) return 0;
     if (this.#seen.length < size) this.#seen = new Uint8Array(2 * size);
     const seen = this.#seen.fill(0, 0, size);
     let characters = 0;
-    for (let i = 0; i < places;) {
+    let free = 0;
+    for (let k = 0; k < placeCount; k++) {
+      const i = places[k]!;
+      if (i < free) continue;
       const name = names[i]!;
-      if (name < 0 || seen[name] === 0) {
-        if (name >= 0) seen[name] = 1;
-        i++;
-        continue;
-      }
-      characters += this.#before[i + n]! - this.#before[i]!;
-      i += n;
+      if (seen[name] === 1) {
+        characters += this.#before[i + n]! - this.#before[i]!;
+        free = i + n;
+      } else seen[name] = 1;
     }
     return characters;
   }

@@ -6,62 +6,71 @@ const LEAST_SLOTS = 1 << 8;
 /**
  * Repeated n-grams of a list of numbers, for n = 1, 2, 3, ... in turn. Each n-gram that occurs twice has a number: an
  * n-gram is the pair of the (n-1)-grams it begins and ends with, so that longer ones are found by looking up pairs of
- * numbers, exactly and without making strings, and an n-gram with a unique part is unique without a look-up.
+ * numbers, exactly and without making strings. An n-gram with a unique part is unique: only places of repeated ones are
+ * looked at again, and soon there are few.
  */
 export class RepeatedNgrams {
-  /** Which n-gram begins at each place; -1 where it occurs once. */
-  names = new Int32Array(1024);
-  /** How many places `names` is good for. */
-  places = 0;
   n = 0;
+  /** Where the repeated n-grams begin, in order: the first `placeCount` are good. */
+  places = new Int32Array(1024);
+  placeCount = 0;
+  /** Which n-gram begins at each of these places. */
+  names = new Int32Array(1024);
   /** By number of the n-gram: how often it occurs, and where first. */
   counts = new Int32Array(1024);
   firsts = new Int32Array(1024);
   size = 0;
+  #length = 0;
   #slots = new Int32Array(1 << 12);
   #pairs = new Int32Array(2048);
 
-  /** Starts on a new list: n is 1. */
+  /** Starts on a new list. n is 1 then, but single words are only told apart: see `countSingles`. */
   begin(ids: Int32Array, count: number): void {
     this.names = grown(this.names, count);
     this.names.set(ids.subarray(0, count));
-    this.places = count;
+    this.places = grown(this.places, count);
+    for (let i = 0; i < count; i++) this.places[i] = i;
+    this.placeCount = count;
+    this.#length = count;
     this.n = 1;
-    // Single words are paired with themselves.
+    this.size = 0;
+  }
+
+  /** Finds the repeated words, to be called before `next` where they are asked for. */
+  countSingles(): void {
+    // Words are paired with themselves.
     this.#name(0);
   }
 
   /** Goes on to n + 1. */
   next(): void {
     this.n++;
-    this.places = Math.max(0, this.places - 1);
-    if (this.size > 0) this.#name(1);
-  }
-
-  /** True when no n-gram occurs twice; none longer does, either. */
-  get allUnique(): boolean {
-    return this.size === 0;
+    this.#name(1);
   }
 
   /** @param ahead the second of each pair is this many places after the first. */
   #name(ahead: number): void {
-    const { names, places } = this;
+    const { names, places, placeCount } = this;
     let needed = LEAST_SLOTS;
-    while (needed < 2 * places) needed *= 2;
+    while (needed < 2 * placeCount) needed *= 2;
     if (this.#slots.length < needed) this.#slots = new Int32Array(needed);
     else this.#slots.fill(0, 0, needed);
     const mask = needed - 1;
     const slots = this.#slots;
-    this.counts = grown(this.counts, places);
-    this.firsts = grown(this.firsts, places);
-    this.#pairs = grown(this.#pairs, 2 * places);
+    this.counts = grown(this.counts, placeCount);
+    this.firsts = grown(this.firsts, placeCount);
+    this.#pairs = grown(this.#pairs, 2 * placeCount);
     const pairs = this.#pairs;
     const { counts, firsts } = this;
+    const last = this.#length - this.n;
     let size = 0;
-    for (let i = 0; i < places; i++) {
+    let kept = 0;
+    for (let k = 0; k < placeCount; k++) {
+      const i = places[k]!;
       const a = names[i]!;
-      const b = names[i + ahead]!;
-      if (a === UNIQUE || b === UNIQUE) {
+      // Places are gone through in order, so that what lies ahead still has the name of the shorter n-gram.
+      const b = i > last ? UNIQUE : names[i + ahead]!;
+      if (b === UNIQUE) {
         names[i] = UNIQUE;
         continue;
       }
@@ -82,23 +91,31 @@ export class RepeatedNgrams {
       }
       counts[name]!++;
       names[i] = name;
+      places[kept++] = i;
     }
-    this.#keepRepeated(size);
+    this.#keepRepeated(size, kept);
   }
 
-  /** Numbers the n-grams that occur more than once anew, in the order of their first places. */
-  #keepRepeated(size: number): void {
+  /** Numbers the n-grams that occur more than once anew, in the order of their first places; forgets the others. */
+  #keepRepeated(size: number, candidates: number): void {
     const { names, places, counts, firsts } = this;
     const renamed = this.#pairs;
-    let kept = 0;
+    let repeated = 0;
     for (let name = 0; name < size; name++) {
-      const repeated = counts[name]! > 1;
-      renamed[name] = repeated ? kept : UNIQUE;
-      if (!repeated) continue;
-      counts[kept] = counts[name]!;
-      firsts[kept++] = firsts[name]!;
+      const once = counts[name] === 1;
+      renamed[name] = once ? UNIQUE : repeated;
+      if (once) continue;
+      counts[repeated] = counts[name]!;
+      firsts[repeated++] = firsts[name]!;
     }
-    for (let i = 0; i < places; i++) if (names[i] !== UNIQUE) names[i] = renamed[names[i]!]!;
-    this.size = kept;
+    let kept = 0;
+    for (let k = 0; k < candidates; k++) {
+      const i = places[k]!;
+      const name = renamed[names[i]!]!;
+      names[i] = name;
+      if (name !== UNIQUE) places[kept++] = i;
+    }
+    this.placeCount = kept;
+    this.size = repeated;
   }
 }
