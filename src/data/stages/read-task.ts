@@ -76,7 +76,7 @@ export async function readTask(
     if (config.malformed === 'error') result.errors.push(error.toJSON());
   };
   try {
-    for await (const record of readShard(shard)) {
+    for await (const record of readShard(shard, { workDir: work.path('unpacked') })) {
       result.read++;
       const wait = pulse.tick(1);
       if (wait !== undefined) await wait;

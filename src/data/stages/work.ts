@@ -69,7 +69,7 @@ export class Work {
         lock(join(dir, LOCK));
         writeFileAtomic(keyPath, key);
       }
-      for (const name of ['done', 'parts', 'edges', 'words', 'encoded'])
+      for (const name of ['done', 'unpacked', 'parts', 'edges', 'words', 'encoded'])
         mkdirSync(join(dir, name), { recursive: true });
     } catch (error) {
       throw ioError(error, `cannot work in ${dir}`, dir);
