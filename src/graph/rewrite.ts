@@ -57,11 +57,14 @@ export function copyNode(
 export function expand(graph: Graph, wanted: (node: Node) => boolean): Graph {
   let current = graph;
   while (current.nodes.some((node) => node.def.expand && wanted(node))) {
+    const reads = reachable(current).flatMap(({ inputs, controls }) => [...inputs, ...controls]);
+    const read = new Set([...reads, ...current.outputs.values()]);
     current = rewrite(current, (node, map, into) => {
       if (!node.def.expand || !wanted(node)) return undefined;
       const stand: Node = { ...node, inputs: node.inputs.map(map), outputs: [] };
       const first = into.nodes.length;
-      const outputs = node.def.expand(stand);
+      const used = node.outputs.map((value) => read.has(value));
+      const outputs = node.def.expand(stand, used);
       if (node.controls.length > 0) holdBack(into.nodes.slice(first), node.controls.map(map));
       return outputs;
     });

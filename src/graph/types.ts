@@ -28,8 +28,11 @@ export interface OpDef<A extends object = object> {
    * What nobody uses is pruned, so an op need not ask which gradients are wanted.
    */
   gradient?(node: Node<A>, grads: readonly (Value | undefined)[]): (Value | undefined)[];
-  /** The same computation in simpler ops; its outputs replace the node's, one for one. */
-  expand?(node: Node<A>): Value[];
+  /**
+   * The same computation in simpler ops; its outputs replace the node's, one for one.
+   * `used` tells which outputs are read at all; the others need not be cheap, for they are pruned.
+   */
+  expand?(node: Node<A>, used: readonly boolean[]): Value[];
 }
 
 export interface Node<A extends object = object> {

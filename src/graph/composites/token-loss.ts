@@ -4,7 +4,7 @@ import type { OpDef, Value } from '../types.ts';
 import { add, cast, mul } from '../ops/elementwise.ts';
 import { sparseCrossEntropyOp } from '../ops/indexing.ts';
 import { concat, reshape, slice } from '../ops/layout.ts';
-import { matmul } from '../ops/matmul.ts';
+import { matmul, matmulOp } from '../ops/matmul.ts';
 import { sumAll } from '../ops/reduce.ts';
 
 /**
@@ -32,7 +32,7 @@ export const tokenLossOp: OpDef<{ chunk: number }> = {
     const [, dHidden, dHead] = outputs as [Value, Value, Value];
     return [mul(dHidden, dLoss!), mul(dHead, dLoss!), undefined, undefined];
   },
-  expand({ inputs, attrs: { chunk } }) {
+  expand({ inputs, attrs: { chunk } }, used) {
     const [hidden, head, targets, weights] = inputs as [Value, Value, Value, Value];
     const n = staticShape(hidden)[0]!;
     const losses: Value[] = [];
@@ -42,15 +42,12 @@ export const tokenLossOp: OpDef<{ chunk: number }> = {
       const size = Math.min(chunk, n - start);
       const rows = cast(slice(hidden, 0, start, size), head.dtype);
       const weight = slice(weights, 0, start, size);
-      const logits = cast(matmul(rows, head, { transposeB: true }), 'f32');
-      // The next chunk waits for this one, so that only one chunk's logits are alive.
-      const controls = losses.length > 0 ? [dHidden.at(-1)!] : [];
-      const entropy = hidden.graph.add(
-        sparseCrossEntropyOp,
-        [logits, slice(targets, 0, start, size)],
-        {},
-        { controls },
-      );
+      // A chunk's logits wait for all that is wanted of the chunk before, so that only one chunk's are alive. Waiting for
+      // gradients that nobody wants would compute them.
+      const controls = [losses, dHidden, dHead].flatMap((made, output) => (used[output] ? made.slice(-1) : []));
+      const product = hidden.graph.add(matmulOp, [rows, head], { transposeA: false, transposeB: true }, { controls });
+      const logits = cast(product.outputs[0]!, 'f32');
+      const entropy = hidden.graph.add(sparseCrossEntropyOp, [logits, slice(targets, 0, start, size)], {});
       const [loss, slope] = entropy.outputs as [Value, Value];
       const dLogits = cast(mul(slope, reshape(weight, [size, 1])), head.dtype);
       losses.push(sumAll(mul(loss, weight)));
