@@ -274,4 +274,38 @@ describe('regular expressions in rules', () => {
       }
     },
   );
+
+  it('never takes long for any pattern that it accepts', { timeout: 120_000 }, () => {
+    const atom = fc.constantFrom('a', 'b', '[ab]', '.', '\\w', '[^b]', 'c');
+    const quantifier = fc.constantFrom('', '', '*', '+', '?', '{1,3}', '{2,}');
+    const { pattern } = fc.letrec<{ pattern: string }>((tie) => ({
+      pattern: fc.oneof(
+        { depthSize: 'medium', withCrossShrink: true },
+        fc.tuple(atom, quantifier).map((parts) => parts.join('')),
+        fc.tuple(tie('pattern'), tie('pattern')).map((parts) => parts.join('')),
+        fc.tuple(tie('pattern'), tie('pattern'), quantifier).map(([a, b, many]) => `(?:${a}|${b})${many}`),
+        fc.tuple(tie('pattern'), tie('pattern'), quantifier).map(([a, b, many]) => `(?:${a}${b})${many}`),
+      ),
+    }));
+    let accepted = 0;
+    fc.assert(
+      fc.property(pattern, (source) => {
+        let bounded: string;
+        try {
+          bounded = boundedRegex(`${source}!`, 'gu');
+        } catch (error) {
+          expect(error).toBeInstanceOf(UnsafeRegex);
+          return;
+        }
+        accepted++;
+        for (const text of ['a', 'ab', 'abc', 'aab'].map((unit) => unit.repeat(1200 / unit.length))) {
+          const start = performance.now();
+          text.replaceAll(new RegExp(bounded, 'gu'), '');
+          expect(performance.now() - start).toBeLessThan(2000);
+        }
+      }),
+      { seed: 21, numRuns: 1500 },
+    );
+    expect(accepted).toBeGreaterThan(300);
+  });
 });
