@@ -1,5 +1,5 @@
 import { LlmkitError } from '../../core/errors.ts';
-import type { ChatMessage, Tokenizer } from '../../tokenizer/index.ts';
+import { type ChatMessage, IdBuffer, type Tokenizer } from '../../tokenizer/index.ts';
 import { ChatSkeleton, standInHolds } from './chat-skeleton.ts';
 import { excerpt, findSpans, type Render, type Span } from './chat-spans.ts';
 import type { SpecialTokens } from './special-tokens.ts';
@@ -34,6 +34,7 @@ export class ChatEncoder {
   readonly #shapes = new Map<string, ChatSkeleton | 'seen' | 'none'>();
   /** What the template does with contents, once that was asked. */
   #reading: TemplateReading | 'unknown' | undefined;
+  readonly #runs = new Runs();
   readonly #isBlank = new Map<number, boolean>();
 
   constructor(tokenizer: Tokenizer, special: SpecialTokens, trainOn: TrainOn) {
@@ -53,22 +54,24 @@ export class ChatEncoder {
     const marks = markTurns(messages, trainOn, from);
     const shown = withoutMarks(messages);
     const { text, spans } = this.#render(shown, tools, marks);
-    const others = trainOn === 'all' ? 1 : 0;
-    const tokens = new Pieces();
+    const runs = this.#runs;
+    runs.begin(trainOn === 'all');
     let at = 0;
     for (const span of spans) {
-      tokens.add(this.#ids(text.slice(at, span.start)), others);
-      const ids = this.#ids(text.slice(span.start, span.end));
-      if (span.answer) this.#addAnswer(tokens, ids, others, span.turn, span.turn === messages.length - 1);
-      else tokens.add(ids, 0);
+      this.#add(text.slice(at, span.start));
+      runs.end(runs.others);
+      this.#add(text.slice(span.start, span.end));
+      if (span.answer) this.#endAnswer(span.turn, span.turn === messages.length - 1);
+      else runs.end(false);
       at = span.end;
     }
-    tokens.add(this.#ids(text.slice(at)), others);
-    return tokens.join();
+    this.#add(text.slice(at));
+    runs.end(runs.others);
+    return runs.result();
   }
 
-  #ids(text: string): Int32Array {
-    return this.#tokenizer.encode(text, { addSpecialTokens: false });
+  #add(text: string): void {
+    this.#tokenizer.encodeInto(text, this.#runs.ids, { addSpecialTokens: false });
   }
 
   #render(messages: ChatMessage[], tools: unknown[] | undefined, marks: TurnMarks): { text: string; spans: Span[] } {
@@ -109,21 +112,23 @@ export class ChatEncoder {
     return reading === undefined || reading.words.some(standInHolds) ? 'unknown' : reading;
   }
 
-  /** Unmasks up to the turn's last special token; masks the newline or the like behind it. */
-  #addAnswer(tokens: Pieces, ids: Int32Array, others: number, turn: number, last: boolean): void {
+  /** Unmasks the answer that was added, up to its last special token; masks the newline or the like behind it. */
+  #endAnswer(turn: number, last: boolean): void {
+    const runs = this.#runs;
+    const ids = runs.ids.ids.subarray(runs.done, runs.ids.length);
     let stop = ids.length - 1;
     while (stop >= 0 && !this.#special.has(ids[stop]!)) stop--;
     if (stop >= 0 && this.#isBlankFrom(ids, stop + 1)) {
-      tokens.add(ids.subarray(0, stop + 1), 1);
-      tokens.add(ids.subarray(stop + 1), others);
-      tokens.stops.push(ids[stop]!);
+      runs.stops.push(ids[stop]!);
+      runs.end(true, runs.done + stop + 1);
+      runs.end(runs.others);
       return;
     }
     const { eosTokenId } = this.#tokenizer;
     if (last && eosTokenId !== undefined) {
-      tokens.add(ids, 1);
-      tokens.add(Int32Array.of(eosTokenId), 1);
-      tokens.stops.push(eosTokenId);
+      runs.ids.push(eosTokenId);
+      runs.stops.push(eosTokenId);
+      runs.end(true);
       return;
     }
     const behind = this.#tokenizer.decode(ids.subarray(stop + 1));
@@ -147,29 +152,35 @@ export class ChatEncoder {
   }
 }
 
-/** Runs of tokens, each all targets or none. */
-class Pieces {
-  readonly stops: number[] = [];
-  readonly #ids: Int32Array[] = [];
-  readonly #targets: number[] = [];
-  #length = 0;
+/** The tokens of one conversation as they come, in runs that are all targets or none; used again for the next. */
+class Runs {
+  readonly ids = new IdBuffer();
+  stops: number[] = [];
+  /** Whether what is not an answer is target. */
+  others = false;
+  /** Tokens of runs that have ended. */
+  done = 0;
+  /** Pairs of where a run of targets begins and ends. */
+  #targets: number[] = [];
 
-  add(ids: Int32Array, target: number): void {
-    if (ids.length === 0) return;
-    this.#ids.push(ids);
-    this.#targets.push(target);
-    this.#length += ids.length;
+  begin(others: boolean): void {
+    this.ids.clear();
+    this.stops = [];
+    this.others = others;
+    this.done = 0;
+    this.#targets = [];
   }
 
-  join(): ChatTokens {
-    const inputIds = new Int32Array(this.#length);
-    const isTarget = new Uint8Array(this.#length);
-    let at = 0;
-    for (const [i, ids] of this.#ids.entries()) {
-      inputIds.set(ids, at);
-      if (this.#targets[i] === 1) isTarget.fill(1, at, at + ids.length);
-      at += ids.length;
-    }
+  /** Ends a run with what has been added, or before `at`. */
+  end(target: boolean, at = this.ids.length): void {
+    if (target) this.#targets.push(this.done, at);
+    this.done = at;
+  }
+
+  result(): ChatTokens {
+    const inputIds = this.ids.slice();
+    const isTarget = new Uint8Array(inputIds.length);
+    for (let i = 0; i < this.#targets.length; i += 2) isTarget.fill(1, this.#targets[i], this.#targets[i + 1]);
     return { inputIds, isTarget, stops: this.stops };
   }
 }
