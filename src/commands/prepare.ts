@@ -4,6 +4,7 @@ import { displayPath, type LoadedConfig } from '../config/index.ts';
 import type { CommandContext, CommandResult, Json, Table } from '../core/events.ts';
 import { formatCount, formatDuration, formatPercent } from '../core/format.ts';
 import { prepare } from '../data/prepare.ts';
+import { reasonOf } from '../data/tally.ts';
 import type { PrepareReport } from '../data/report/report.ts';
 
 export interface PrepareOptions {
@@ -81,7 +82,7 @@ function ruleTables(report: PrepareReport): Table[] {
       columns: [{ name: 'rule' }, { name: 'rows', align: 'right' }, { name: 'for example' }],
       rows: drops.map(([rule, { count, examples }]) => {
         const [example] = examples;
-        const shown = example === undefined ? '' : `${example.row}: ${example.value}, limit ${example.limit}`;
+        const shown = example === undefined ? '' : `${example.row}: ${reasonOf(example)}`;
         return [rule, formatCount(count), shown];
       }),
     });

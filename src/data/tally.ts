@@ -1,3 +1,4 @@
+import { formatValue } from '../core/format.ts';
 import { wellFormed } from '../tokenizer/index.ts';
 
 /** Counts that tasks return as JSON and the report adds up; adding is in the order of the tasks. */
@@ -38,6 +39,12 @@ export interface DropExample {
   limit: string | number;
   /** The beginning of its text. */
   text: string;
+}
+
+/** `0.198, limit 0.16`: why a rule dropped a row, for a person. */
+export function reasonOf({ value, limit }: Pick<DropExample, 'value' | 'limit'>): string {
+  const shown = (figure: string | number) => (typeof figure === 'number' ? formatValue(figure) : figure);
+  return limit === '' ? shown(value) : `${shown(value)}, limit ${shown(limit)}`;
 }
 
 const DROP_EXAMPLES = 5;

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { LlmkitEvent } from '../../src/core/events.ts';
 import { Random } from '../../src/core/random.ts';
 import { prepare } from '../../src/data/prepare.ts';
+import { runRank } from '../../src/data/stages/rank.ts';
 import { describeFiles } from '../../src/io/manifest.ts';
 import { runNode } from '../cli/spawn.ts';
 import { rejection } from '../support/failure.ts';
@@ -85,6 +86,32 @@ describe('prepare that was stopped', () => {
     }
     expect(kills).toBeGreaterThan(1);
     expect(await hashes(project.out)).toEqual(whole);
+  });
+
+  it('goes on from what workers of several ranks did in its folder', async () => {
+    const project = new Project();
+    const config = project.config(section(project.jsonl('rows.jsonl', rows)));
+    const quiet = { emit: () => undefined, signal: new AbortController().signal };
+    await prepare(config, project.out, quiet, SMALL);
+    const whole = await hashes(project.out);
+    rmSync(project.out, { recursive: true });
+    const stop = new AbortController();
+    const begun = (event: LlmkitEvent) => {
+      if (event.type === 'stage' && event.stage === 'read' && event.status === 'begin') stop.abort();
+    };
+    await rejection(prepare(config, project.out, { emit: begun, signal: stop.signal }, SMALL));
+    const listener = { progress: () => undefined, stopped: () => false };
+    const ran: number[] = [];
+    for (const stage of ['read', 'exact', 'near', 'decide'] as const) {
+      const ranks = [0, 1, 2].map((rank) => runRank(`${project.out}.work`, stage, rank, 3, listener));
+      ran.push((await Promise.all(ranks)).reduce((sum, tasks) => sum + tasks));
+    }
+    // Shards; one range of hashes; a task a band; one to decide.
+    expect(ran).toEqual([expect.any(Number), 1, 14, 1]);
+    expect(ran[0]).toBeGreaterThan(4);
+    await prepare(config, project.out, quiet, SMALL);
+    expect(await hashes(project.out)).toEqual(whole);
+    await expect(runRank(`${project.out}.work`, 'read', 3, 3, listener)).rejects.toThrow(/not one of this world/);
   });
 
   it('starts afresh when the config has changed', async () => {

@@ -29,7 +29,7 @@ export function makeFunnel(parts: ReportParts): FunnelStep[] {
       .map(([rule, { count }]) => `${count} by ${rule}`);
   let before = reads.read;
   for (const [stage, { rows, characters }] of Object.entries(reads.stages)) {
-    const note = stage === 'map' ? 'malformed' : stage === 'clean' ? 'empty' : dropsOf(stage).join(', ');
+    const note = stage === 'map' ? 'malformed' : stage === 'clean' ? 'empty' : listed(dropsOf(stage));
     steps.push({ stage, rows, dropped: before - rows, note, characters });
     before = rows;
   }
@@ -83,6 +83,15 @@ export function makeFunnel(parts: ReportParts): FunnelStep[] {
   const packing = config.packing === 'best_fit' ? `best fit into rows of ${config.max_length}` : 'one example a row';
   steps.push({ stage: 'pack', rows: total('rows'), dropped: 0, note: packing, tokens: total('tokens') });
   return steps;
+}
+
+const LISTED = 2;
+
+/** `12 by a, 3 by b and 4 other rules` */
+function listed(reasons: readonly string[]): string {
+  const rest = reasons.length - LISTED;
+  const shown = reasons.slice(0, LISTED).join(', ');
+  return rest > 0 ? `${shown} and ${rest} other ${rest === 1 ? 'rule' : 'rules'}` : shown;
 }
 
 function estimateTokens(steps: FunnelStep[], tokensPerCharacter: number): void {

@@ -1,6 +1,6 @@
 import { formatBytes, formatCount, formatPercent } from '../../core/format.ts';
 import { barChart } from '../../io/charts.ts';
-import type { DropTally } from '../tally.ts';
+import { type DropTally, reasonOf } from '../tally.ts';
 import type { PrepareReport } from './report.ts';
 
 const STYLE = `
@@ -92,10 +92,7 @@ function dropSection(drops: PrepareReport['dropped_by_rule']): string {
 
 function dropDetails(rule: string, { count, characters, examples }: DropTally): string {
   const shown = examples
-    .map(({ row, value, limit, text }) => {
-      const why = `${row}: ${value}${limit === '' ? '' : `, limit ${limit}`}`;
-      return `<p>${escape(why)}</p><pre>${escape(text)}</pre>`;
-    })
+    .map((example) => `<p>${escape(`${example.row}: ${reasonOf(example)}`)}</p><pre>${escape(example.text)}</pre>`)
     .join('');
   const what = `${rule}: ${formatCount(count)} rows, ${formatBytes(characters)} of text`;
   return `<details><summary>${escape(what)}</summary>${shown}</details>`;

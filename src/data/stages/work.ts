@@ -27,7 +27,7 @@ interface Marker {
   result: Json;
 }
 
-const KEY_FILE = 'key';
+export const KEY_FILE = 'key';
 const LOCK = 'lock';
 
 /**
