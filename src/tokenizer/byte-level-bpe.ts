@@ -1,14 +1,14 @@
-import { LlmkitError } from "../core/errors.ts";
-import { AddedTokens } from "./added-tokens.ts";
-import { tokenToBytes, utf16Units, wellFormed } from "./byte-level.ts";
-import { IdBuffer } from "./id-buffer.ts";
-import { buildNormalizer } from "./normalize.ts";
-import { buildFrame, type Frame } from "./post-processor.ts";
-import { buildPreTokenizer, type PreTokenizer, Unsupported } from "./pre-tokenizer.ts";
-import { hashOf, scanWords, UNHASHED, WordBatch } from "./scan-words.ts";
-import type { ComponentJson, StreamDecoder, TextCoder, TokenizerJson } from "./types.ts";
-import { WordCache } from "./word-cache.ts";
-import { WordEncoder } from "./word-encoder.ts";
+import { LlmkitError } from '../core/errors.ts';
+import { AddedTokens } from './added-tokens.ts';
+import { tokenToBytes, utf16Units, wellFormed } from './byte-level.ts';
+import { IdBuffer } from './id-buffer.ts';
+import { buildNormalizer } from './normalize.ts';
+import { buildFrame, type Frame } from './post-processor.ts';
+import { buildPreTokenizer, type PreTokenizer, Unsupported } from './pre-tokenizer.ts';
+import { hashOf, scanWords, UNHASHED, WordBatch } from './scan-words.ts';
+import type { ComponentJson, StreamDecoder, TextCoder, TokenizerJson } from './types.ts';
+import { WordCache } from './word-cache.ts';
+import { WordEncoder } from './word-encoder.ts';
 
 /** Longer words seldom come twice. */
 const CACHED_LENGTH = 64;
@@ -19,7 +19,7 @@ const CACHED_LENGTH = 64;
  * Throws `Unsupported` for a tokenizer.json of another kind.
  */
 export class ByteLevelBpe implements TextCoder {
-  readonly implementation = "llmkit byte-level BPE";
+  readonly implementation = 'llmkit byte-level BPE';
   readonly vocabSize: number;
   readonly #vocab: Map<string, number>;
   readonly #addedIds: Map<string, number>;
@@ -50,9 +50,7 @@ export class ByteLevelBpe implements TextCoder {
       this.#tokens[id] = normalized && normalize !== undefined ? normalize(content) : content;
     }
     this.#addedIds = new Map(json.added_tokens.map(({ id, content }) => [content, id]));
-    this.#special = new Set(
-      json.added_tokens.filter((token) => token.special).map((token) => token.id),
-    );
+    this.#special = new Set(json.added_tokens.filter((token) => token.special).map((token) => token.id));
     this.vocabSize = this.#tokens.length;
   }
 
@@ -62,11 +60,7 @@ export class ByteLevelBpe implements TextCoder {
     return this.#out.slice();
   }
 
-  encodeInto(
-    text: string,
-    out: IdBuffer,
-    { addSpecialTokens = false }: { addSpecialTokens?: boolean } = {},
-  ): void {
+  encodeInto(text: string, out: IdBuffer, { addSpecialTokens = false }: { addSpecialTokens?: boolean } = {}): void {
     if (addSpecialTokens) out.append(this.#frame.prefix);
     for (const piece of this.#added.split(wellFormed(text))) {
       if (piece.id >= 0) out.push(piece.id);
@@ -77,10 +71,10 @@ export class ByteLevelBpe implements TextCoder {
 
   #encodePlain(text: string, out: IdBuffer): void {
     const { prefixSpace, scanner, stages } = this.#preTokenizer;
-    if (prefixSpace && text !== "" && !text.startsWith(" ")) text = ` ${text}`;
+    if (prefixSpace && text !== '' && !text.startsWith(' ')) text = ` ${text}`;
     if (scanner === undefined) {
       for (const word of stages.reduce((pieces, stage) => stage(pieces), [text])) {
-        if (word !== "") this.#encodeWord(word, out);
+        if (word !== '') this.#encodeWord(word, out);
       }
       return;
     }
@@ -131,25 +125,20 @@ export class ByteLevelBpe implements TextCoder {
     this.#encodeBatch(units, 0, 1, out);
   }
 
-  decode(
-    ids: ArrayLike<number>,
-    { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {},
-  ): string {
+  decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {}): string {
     const parts: Uint8Array[] = [];
     for (let i = 0; i < ids.length; i++) {
       if (!(skipSpecialTokens && this.#special.has(ids[i]!))) parts.push(this.#bytesOf(ids[i]!));
     }
     // Not stripping a leading U+FEFF, which is a character of the text.
-    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.concat(parts));
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(parts));
   }
 
-  streamDecoder({
-    skipSpecialTokens = false,
-  }: { skipSpecialTokens?: boolean } = {}): StreamDecoder {
-    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  streamDecoder({ skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {}): StreamDecoder {
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
     return {
       push: (id) => {
-        if (skipSpecialTokens && this.#special.has(id)) return "";
+        if (skipSpecialTokens && this.#special.has(id)) return '';
         return decoder.decode(this.#bytesOf(id), { stream: true });
       },
       flush: () => decoder.decode(),
@@ -169,10 +158,10 @@ export class ByteLevelBpe implements TextCoder {
     if (known !== undefined) return known;
     const token = this.#tokens[id];
     if (token === undefined) {
-      throw new LlmkitError("data", `token id ${id} is not in the vocabulary`, {
+      throw new LlmkitError('data', `token id ${id} is not in the vocabulary`, {
         expected: `an id from 0 to ${this.vocabSize - 1}`,
         got: String(id),
-        hint: "the ids were made by another tokenizer, or the model has more rows than its tokenizer has tokens",
+        hint: 'the ids were made by another tokenizer, or the model has more rows than its tokenizer has tokens',
       });
     }
     return (this.#tokenBytes[id] = tokenToBytes(token));
@@ -180,15 +169,9 @@ export class ByteLevelBpe implements TextCoder {
 }
 
 function requireByteLevel({ model, decoder }: TokenizerJson): void {
-  if (model.type !== "BPE") throw new Unsupported(`its model is ${String(model.type)}`);
-  const plain =
-    !model.continuing_subword_prefix &&
-    !model.end_of_word_suffix &&
-    !model.byte_fallback &&
-    !model.dropout;
-  if (!plain) throw new Unsupported("its BPE has prefixes, suffixes, dropout or byte fallback");
-  const decoders =
-    decoder?.type === "Sequence" ? (decoder["decoders"] as ComponentJson[]) : [decoder];
-  if (decoders.length !== 1 || decoders[0]?.type !== "ByteLevel")
-    throw new Unsupported("its decoder is not ByteLevel");
+  if (model.type !== 'BPE') throw new Unsupported(`its model is ${String(model.type)}`);
+  const plain = !model.continuing_subword_prefix && !model.end_of_word_suffix && !model.byte_fallback && !model.dropout;
+  if (!plain) throw new Unsupported('its BPE has prefixes, suffixes, dropout or byte fallback');
+  const decoders = decoder?.type === 'Sequence' ? (decoder['decoders'] as ComponentJson[]) : [decoder];
+  if (decoders.length !== 1 || decoders[0]?.type !== 'ByteLevel') throw new Unsupported('its decoder is not ByteLevel');
 }

@@ -11,9 +11,7 @@ function makeByteToChar(): string[] {
   const printable = (byte: number): boolean =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
   let next = 0x100;
-  return Array.from({ length: 256 }, (_, byte) =>
-    String.fromCharCode(printable(byte) ? byte : next++),
-  );
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++));
 }
 
 function makeCodeToByte(): Int16Array {
@@ -37,7 +35,7 @@ export function tokenToBytes(token: string): Uint8Array {
 
 /** UTF-8 of text, spelled in the byte alphabet. */
 export function textToByteChars(text: string): string {
-  let out = "";
+  let out = '';
   for (const byte of encoder.encode(text)) out += BYTE_TO_CHAR[byte]!;
   return out;
 }
@@ -46,12 +44,7 @@ export function textToByteChars(text: string): string {
  * Writes the UTF-8 of UTF-16 units [start, end) to `out` and returns the number of bytes. `out` must hold three bytes
  * per unit. A lone surrogate becomes U+FFFD.
  */
-export function utf16ToUtf8(
-  units: Uint16Array,
-  start: number,
-  end: number,
-  out: Uint8Array,
-): number {
+export function utf16ToUtf8(units: Uint16Array, start: number, end: number, out: Uint8Array): number {
   let n = 0;
   for (let i = start; i < end; i++) {
     let code = units[i]!;
@@ -104,8 +97,7 @@ export function utf8ToUtf16(bytes: Uint8Array, out: Uint16Array, at: number): nu
       point = (point << 6) | (byte & 0x3f);
     }
     // Too long a form, a surrogate, or beyond Unicode.
-    if (point < LEAST_OF_LENGTH[more]! || (point >= 0xd800 && point < 0xe000) || point > 0x10ffff)
-      return -1;
+    if (point < LEAST_OF_LENGTH[more]! || (point >= 0xd800 && point < 0xe000) || point > 0x10ffff) return -1;
     if (point >= 0x10000) {
       out[at++] = 0xd800 | ((point - 0x10000) >> 10);
       out[at++] = 0xdc00 | (point & 0x3ff);
@@ -143,12 +135,12 @@ export function utf16Units(text: string): Uint16Array {
   if (text.length >= scratch.length) {
     const units = new Uint16Array(2 ** Math.ceil(Math.log2(text.length + 1)));
     const bytes = Buffer.from(units.buffer);
-    bytes.write(text, "utf16le");
+    bytes.write(text, 'utf16le');
     // One very long text must not pin its buffer for good.
     if (units.length <= 1 << 20) [scratch, scratchBytes] = [units, bytes];
     return units;
   }
-  scratchBytes.write(text, "utf16le");
+  scratchBytes.write(text, 'utf16le');
   scratch[text.length] = 0;
   return scratch;
 }

@@ -1,4 +1,4 @@
-import { grown } from "./word-table.ts";
+import { grown } from './word-table.ts';
 
 /** Ids one after the other in an array that grows and is used again: what `encodeInto` appends to. */
 export class IdBuffer {

@@ -1,5 +1,5 @@
-import { type MergeTable, NO_RANK } from "./merge-table.ts";
-import { grown } from "./word-table.ts";
+import { type MergeTable, NO_RANK } from './merge-table.ts';
+import { grown } from './word-table.ts';
 
 /** Above this many symbols a heap finds the next merge; below, looking at all of them is faster. */
 const HEAP_FROM = 40;

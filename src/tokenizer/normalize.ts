@@ -1,25 +1,18 @@
-import { Unsupported } from "./pre-tokenizer.ts";
-import type { ComponentJson } from "./types.ts";
-import { INERT } from "./unicode-ranges.ts";
-import { rangesOf } from "./unicode.ts";
+import { Unsupported } from './pre-tokenizer.ts';
+import type { ComponentJson } from './types.ts';
+import { INERT } from './unicode-ranges.ts';
+import { rangesOf } from './unicode.ts';
 
-type Form = "NFC" | "NFD" | "NFKC" | "NFKD";
+type Form = 'NFC' | 'NFD' | 'NFKC' | 'NFKD';
 
 /** What a tokenizer.json's `normalizer` does to text; undefined when nothing. Throws `Unsupported` for other kinds. */
-export function buildNormalizer(
-  json: ComponentJson | null,
-): ((text: string) => string) | undefined {
+export function buildNormalizer(json: ComponentJson | null): ((text: string) => string) | undefined {
   if (json === null) return undefined;
-  if (json.type === "Sequence") {
-    const steps = (json["normalizers"] as ComponentJson[])
-      .map(buildNormalizer)
-      .filter((step) => step !== undefined);
-    return steps.length === 0
-      ? undefined
-      : (text) => steps.reduce((value, step) => step(value), text);
+  if (json.type === 'Sequence') {
+    const steps = (json['normalizers'] as ComponentJson[]).map(buildNormalizer).filter((step) => step !== undefined);
+    return steps.length === 0 ? undefined : (text) => steps.reduce((value, step) => step(value), text);
   }
-  if (!["NFC", "NFD", "NFKC", "NFKD"].includes(json.type))
-    throw new Unsupported(`its normalizer is ${json.type}`);
+  if (!['NFC', 'NFD', 'NFKC', 'NFKD'].includes(json.type)) throw new Unsupported(`its normalizer is ${json.type}`);
   return (text) => normalize(text, json.type as Form);
 }
 
@@ -34,7 +27,7 @@ function normalize(text: string, form: Form): string {
   return text
     .split(inert())
     .map((part, i) => (i % 2 === 0 ? part.normalize(form) : part))
-    .join("");
+    .join('');
 }
 
 let inertPattern: RegExp | undefined;
@@ -43,7 +36,7 @@ function inert(): RegExp {
   if (inertPattern === undefined) {
     const hex = (point: number): string => String.raw`\u{${point.toString(16)}}`;
     const ranges = rangesOf(INERT).map(([start, end]) => `${hex(start)}-${hex(end - 1)}`);
-    inertPattern = new RegExp(`([${ranges.join("")}])`, "u");
+    inertPattern = new RegExp(`([${ranges.join('')}])`, 'u');
   }
   return inertPattern;
 }

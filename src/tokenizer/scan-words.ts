@@ -1,5 +1,5 @@
-import type { Scanner } from "./scan.ts";
-import { CLASSES, LETTER } from "./unicode.ts";
+import type { Scanner } from './scan.ts';
+import { CLASSES, LETTER } from './unicode.ts';
 
 /** Words are found this many at a time. */
 const BATCH = 512;
@@ -24,13 +24,7 @@ const UNIT_CLASSES = CLASSES.slice(0, 1 << 16).fill(SURROGATE, 0xd800, 0xe000);
  * Finds the next words of units[start, end), at most a batch, hashing them on the way; returns how many. units[end]
  * must be there and 0. A blank and letters, which all three patterns take for a word, are found here.
  */
-export function scanWords(
-  scanner: Scanner,
-  units: Uint16Array,
-  start: number,
-  end: number,
-  batch: WordBatch,
-): number {
+export function scanWords(scanner: Scanner, units: Uint16Array, start: number, end: number, batch: WordBatch): number {
   const { ends, hashes } = batch;
   const classes = UNIT_CLASSES;
   let n = 0;
@@ -63,8 +57,7 @@ export function scanWords(
     if (kind === SURROGATE) {
       j = scanner(units, i, end);
       // A mark may lead a clause.
-      unspaced ||=
-        j - i > 2 && units[i + 1]! >= FIRST_UNSPACED && classes[units[i + 1]!] === LETTER;
+      unspaced ||= j - i > 2 && units[i + 1]! >= FIRST_UNSPACED && classes[units[i + 1]!] === LETTER;
       if (!unspaced) hash = hashOf(units, i, j);
     }
     ends[n] = j;

@@ -1,4 +1,4 @@
-import type { TokenTexts } from "./token-texts.ts";
+import type { TokenTexts } from './token-texts.ts';
 
 /**
  * The merges of a vocabulary that join tokens at the start of a character, one of them being less than whole characters
@@ -20,8 +20,7 @@ export class Seams {
     for (let at = 0; at < merges.length; at += 3) {
       const [left, right] = [merges[at]!, merges[at + 1]!];
       const rightIsWhole = texts.unitCount(right) > 0;
-      if ((rightIsWhole && texts.unitCount(left) > 0) || (texts.firstByte(right) & 0xc0) === 0x80)
-        continue;
+      if ((rightIsWhole && texts.unitCount(left) > 0) || (texts.firstByte(right) & 0xc0) === 0x80) continue;
       if (rightIsWhole) this.startsAfter[left]! |= 1 << this.#start(right);
       else this.lastBytesBefore[right]! |= 1 << this.#lastByte(left);
     }

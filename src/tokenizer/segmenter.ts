@@ -1,6 +1,6 @@
-import type { TokenPairs } from "./token-pairs.ts";
-import { NONE, type TokenTrie } from "./token-trie.ts";
-import { grown } from "./word-table.ts";
+import type { TokenPairs } from './token-pairs.ts';
+import { NONE, type TokenTrie } from './token-trie.ts';
+import { grown } from './word-table.ts';
 
 /**
  * BPE of one word in time linear in its length, from left to right: the longest token that fits the one before it, and
@@ -25,12 +25,7 @@ export class Segmenter {
    * @param size tokens are below it
    * @param encodeChar the encoding of a single UTF-16 unit that is no surrogate
    */
-  constructor(
-    trie: TokenTrie,
-    pairs: TokenPairs,
-    size: number,
-    encodeChar: (unit: number) => Int32Array,
-  ) {
+  constructor(trie: TokenTrie, pairs: TokenPairs, size: number, encodeChar: (unit: number) => Int32Array) {
     this.#trie = trie;
     this.#pairs = pairs;
     this.#size = size;
@@ -79,10 +74,7 @@ export class Segmenter {
         continue;
       }
       const next = at + (token < size ? trie.unitCount[token]! : 1);
-      if (
-        (anyDead && next < end && deadIn[next - start] === call) ||
-        (count > 0 && !this.#fit(before, token))
-      ) {
+      if ((anyDead && next < end && deadIn[next - start] === call) || (count > 0 && !this.#fit(before, token))) {
         token = this.#shorter(token, units[at]!);
         continue;
       }
@@ -117,9 +109,6 @@ export class Segmenter {
 
   #fit(a: number, b: number): boolean {
     const size = this.#size;
-    return this.#pairs.fit(
-      a < size ? a : this.#pieces[a - size]!.at(-1)!,
-      b < size ? b : this.#pieces[b - size]![0]!,
-    );
+    return this.#pairs.fit(a < size ? a : this.#pieces[a - size]!.at(-1)!, b < size ? b : this.#pieces[b - size]![0]!);
   }
 }

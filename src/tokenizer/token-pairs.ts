@@ -1,7 +1,7 @@
-import type { Merger } from "./merge.ts";
-import { type MergeTable, NO_RANK } from "./merge-table.ts";
-import { Seams } from "./seams.ts";
-import type { TokenTexts } from "./token-texts.ts";
+import type { Merger } from './merge.ts';
+import { type MergeTable, NO_RANK } from './merge-table.ts';
+import { Seams } from './seams.ts';
+import type { TokenTexts } from './token-texts.ts';
 
 /** The last merge's rank where no merge was. */
 const NEVER = -1;
@@ -53,13 +53,7 @@ export class TokenPairs {
    * @param merges left id, right id, merged id of every merge in order of rank
    * @param byteIds the 256 bytes' ids
    */
-  constructor(
-    merges: Int32Array,
-    table: MergeTable,
-    merger: Merger,
-    byteIds: Int32Array,
-    texts: TokenTexts,
-  ) {
+  constructor(merges: Int32Array, table: MergeTable, merger: Merger, byteIds: Int32Array, texts: TokenTexts) {
     this.#table = table;
     this.#merger = merger;
     this.#texts = texts;
@@ -92,14 +86,12 @@ export class TokenPairs {
     const facts = this.#facts;
     let [atA, atB] = [a * STRIDE, b * STRIDE];
     const [edgesA, edgesB] = [facts[atA + EDGES]!, facts[atB + EDGES]!];
-    const inCharacters =
-      (facts[atB + STARTS_WITH]! >>> edgesA) | (facts[atA + ENDS_WITH]! >>> (edgesB >> 5));
+    const inCharacters = (facts[atB + STARTS_WITH]! >>> edgesA) | (facts[atA + ENDS_WITH]! >>> (edgesB >> 5));
     if ((edgesA & edgesB & PLAIN) === 0 || (inCharacters & 1) !== 0) return this.#fitInBytes(a, b);
     // The walk of #neverCrossed over tokens of whole characters: no others meet at this seam.
     let limit = NO_RANK;
     for (;;) {
-      const partners =
-        (facts[atA + RIGHT_PARTNERS]! >>> bitOf(b)) & (facts[atB + LEFT_PARTNERS]! >>> bitOf(a));
+      const partners = (facts[atA + RIGHT_PARTNERS]! >>> bitOf(b)) & (facts[atB + LEFT_PARTNERS]! >>> bitOf(a));
       if ((partners & 1) !== 0 && this.#table.rank(a, b) < limit) return false;
       const [inA, inB] = [facts[atA + RANK]!, facts[atB + RANK]!];
       if (inA > inB) {
@@ -125,12 +117,7 @@ export class TokenPairs {
 
   /** Notes how `merged` is made of its own bytes, when this merge is how and the token is regular. */
   #derive(rank: number, left: number, right: number, merged: number): void {
-    if (
-      this.#state[merged] !== UNKNOWN ||
-      this.#state[left] !== REGULAR ||
-      this.#state[right] !== REGULAR
-    )
-      return;
+    if (this.#state[merged] !== UNKNOWN || this.#state[left] !== REGULAR || this.#state[right] !== REGULAR) return;
     if (this.#rank[left]! >= rank || this.#rank[right]! >= rank) return;
     if (this.#table.rank(left, right) !== rank || !this.#neverCrossed(left, right)) return;
     this.#state[merged] = REGULAR;

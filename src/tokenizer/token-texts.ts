@@ -1,5 +1,5 @@
-import { tokenToBytes, utf8ToUtf16 } from "./byte-level.ts";
-import { grown } from "./word-table.ts";
+import { tokenToBytes, utf8ToUtf16 } from './byte-level.ts';
+import { grown } from './word-table.ts';
 
 /** What the tokens of a vocabulary stand for, all in two arrays: their bytes, and the UTF-16 units of whole characters. */
 export class TokenTexts {
@@ -21,11 +21,9 @@ export class TokenTexts {
     let unitEnd = 0;
     for (let id = 0; id < this.size; id++) {
       // Ids may be left out.
-      const bytes = tokenToBytes(tokens[id] ?? "");
-      if (byteEnd + bytes.length > this.bytes.length)
-        this.bytes = grown(this.bytes, byteEnd + bytes.length);
-      if (unitEnd + bytes.length > this.units.length)
-        this.units = grown(this.units, unitEnd + bytes.length);
+      const bytes = tokenToBytes(tokens[id] ?? '');
+      if (byteEnd + bytes.length > this.bytes.length) this.bytes = grown(this.bytes, byteEnd + bytes.length);
+      if (unitEnd + bytes.length > this.units.length) this.units = grown(this.units, unitEnd + bytes.length);
       this.bytes.set(bytes, byteEnd);
       this.byteStarts[id + 1] = byteEnd += bytes.length;
       unitEnd = Math.max(unitEnd, utf8ToUtf16(bytes, this.units, unitEnd));

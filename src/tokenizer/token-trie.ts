@@ -1,4 +1,4 @@
-import type { TokenTexts } from "./token-texts.ts";
+import type { TokenTexts } from './token-texts.ts';
 
 /** No token. */
 export const NONE = -1;
@@ -31,8 +31,7 @@ export class TokenTrie {
     }
     for (let id = 0; id < size; id++) {
       const start = unitStarts[id]!;
-      if (this.unitCount[id]! > 1)
-        this.shorter[id] = this.longest(units, start, start + this.unitCount[id]! - 1);
+      if (this.unitCount[id]! > 1) this.shorter[id] = this.longest(units, start, start + this.unitCount[id]! - 1);
     }
   }
 

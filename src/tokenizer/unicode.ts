@@ -1,4 +1,4 @@
-import { LETTERS, NUMBERS, SPACES } from "./unicode-ranges.ts";
+import { LETTERS, NUMBERS, SPACES } from './unicode-ranges.ts';
 
 /** Classes of code points that the split patterns tell apart. NEWLINE (CR, LF) is white space as well. */
 export const OTHER = 0;
@@ -28,7 +28,7 @@ function makeClasses(): Uint8Array {
 
 /** Code points [start, end) as unicode-ranges.ts writes them. */
 export function rangesOf(written: string): [start: number, end: number][] {
-  const numbers = written.split(" ").map((item) => Number.parseInt(item, 36));
+  const numbers = written.split(' ').map((item) => Number.parseInt(item, 36));
   const ranges: [number, number][] = [];
   let at = 0;
   for (let i = 0; i < numbers.length; i += 2) {

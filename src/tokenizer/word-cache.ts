@@ -21,21 +21,12 @@ export class WordCache {
     const [slots, mask] = [this.#slots, this.#mask];
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const record = slots[2 * slot + 1]!;
-      if (record === 0 || (slots[2 * slot] === hash && this.#holds(record, units, start, end)))
-        return record;
+      if (record === 0 || (slots[2 * slot] === hash && this.#holds(record, units, start, end))) return record;
     }
   }
 
   /** Keeps a word that is not there with ids[from, to), and returns its record. Records found before may be gone. */
-  add(
-    units: Uint16Array,
-    start: number,
-    end: number,
-    hash: number,
-    ids: Int32Array,
-    from: number,
-    to: number,
-  ): number {
+  add(units: Uint16Array, start: number, end: number, hash: number, ids: Int32Array, from: number, to: number): number {
     if (this.#size === MOST_WORDS || this.#end > MOST_NUMBERS) {
       this.#slots.fill(0);
       this.#end = 1;
@@ -81,7 +72,6 @@ export class WordCache {
     const old = this.#slots;
     this.#slots = new Int32Array(2 * old.length);
     this.#mask = 2 * this.#mask + 1;
-    for (let at = 0; at < old.length; at += 2)
-      if (old[at + 1] !== 0) this.#place(old[at]!, old[at + 1]!);
+    for (let at = 0; at < old.length; at += 2) if (old[at + 1] !== 0) this.#place(old[at]!, old[at + 1]!);
   }
 }

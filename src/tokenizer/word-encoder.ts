@@ -1,11 +1,11 @@
-import { BYTE_TO_CHAR, utf16ToUtf8 } from "./byte-level.ts";
-import { MergeTable } from "./merge-table.ts";
-import { Merger } from "./merge.ts";
-import { Segmenter } from "./segmenter.ts";
-import { TokenPairs } from "./token-pairs.ts";
-import { TokenTexts } from "./token-texts.ts";
-import { TokenTrie } from "./token-trie.ts";
-import type { BpeModelJson } from "./types.ts";
+import { BYTE_TO_CHAR, utf16ToUtf8 } from './byte-level.ts';
+import { MergeTable } from './merge-table.ts';
+import { Merger } from './merge.ts';
+import { Segmenter } from './segmenter.ts';
+import { TokenPairs } from './token-pairs.ts';
+import { TokenTexts } from './token-texts.ts';
+import { TokenTrie } from './token-trie.ts';
+import type { BpeModelJson } from './types.ts';
 
 /** Merging is fast enough for the first units; more of them are worth the tables of the linear-time encoder. */
 const UNITS_BEFORE_TABLES = 1 << 13;
@@ -44,8 +44,7 @@ export class WordEncoder {
 
   /** Writes the ids of units[start, end) to ids[at...], which must have room for three a unit; returns their end. */
   encode(units: Uint16Array, start: number, end: number, ids: Int32Array, at: number): number {
-    if (this.#merges !== undefined && (this.#unitsSeen += end - start) > UNITS_BEFORE_TABLES)
-      this.#buildTables();
+    if (this.#merges !== undefined && (this.#unitsSeen += end - start) > UNITS_BEFORE_TABLES) this.#buildTables();
     if (this.#segmenter !== undefined) {
       if (this.#wholeWords !== undefined) {
         const id = this.#wholeWords.longest(units, start, end);
@@ -68,7 +67,7 @@ export class WordEncoder {
     }
     const length = utf16ToUtf8(units, start, end, this.#bytes);
     if (this.#model.ignore_merges && this.#segmenter === undefined) {
-      let word = "";
+      let word = '';
       for (let i = 0; i < length; i++) word += BYTE_TO_CHAR[this.#bytes[i]!]!;
       const id = this.#vocab.get(word);
       if (id !== undefined) {
@@ -89,8 +88,7 @@ export class WordEncoder {
     for (let i = 0; i < length; i++) {
       const id = this.#byteIds[this.#bytes[i]!]!;
       if (id >= 0) this.#symbols[n++] = id;
-      else if (this.#unknownId >= 0 && !(lastUnknown && this.#model.fuse_unk))
-        this.#symbols[n++] = this.#unknownId;
+      else if (this.#unknownId >= 0 && !(lastUnknown && this.#model.fuse_unk)) this.#symbols[n++] = this.#unknownId;
       lastUnknown = id < 0;
     }
     return n;

@@ -94,9 +94,7 @@ export function grown<T extends Int32Array | Uint32Array | Uint16Array | Uint8Ar
   array: T,
   needed: number,
 ): T {
-  const larger = new (array.constructor as new (length: number) => T)(
-    Math.max(needed, array.length * 2),
-  );
+  const larger = new (array.constructor as new (length: number) => T)(Math.max(needed, array.length * 2));
   larger.set(array);
   return larger;
 }
