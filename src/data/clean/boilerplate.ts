@@ -15,24 +15,24 @@ const INSIDE =
 
 const ANCHORED: readonly RegExp[] = [
   // Rights: © 2024 Example Ltd. All rights reserved.
-  /^(?:(?:copyright|©|\(c\)|&copy;)[\s:]{0,3}){1,3}(?:\d{4}|.{0,80}(?:all rights reserved|inc|ltd|llc|gmbh|\d{4}))\b.{0,120}$/i,
+  /^(?!.*\b(?:they|is|are|was|were|may|be|under|this|that|which|law|protects?)\b)(?:(?:copyright|©|\(c\)|&copy;)[\s:]{0,3}){1,3}(?:\d{4}|.{0,80}(?:all rights reserved|inc|ltd|llc|gmbh|\d{4}))\b.{0,120}$/i,
   /^(?:proudly )?powered by .{1,60}$/i,
   // Cookies and scripts.
   /^(?:we|this (?:web)?site|our (?:web)?sites?|by (?:using|continuing)|like most websites).{0,120}\bcookies?\b.{0,160}$/i,
-  /^(?:cookie (?:policy|settings?|preferences|notice|consent)|(?:accept|reject|manage|allow)(?: all)?(?: optional)? cookies?|cookies?)[.!]?$/i,
+  /^(?:cookie (?:policy|settings?|preferences|notice|consent)|(?:accept|reject|manage|allow)(?: all)?(?: optional)? cookies?|cookies?)!?$/i,
   // Doors.
-  /^(?:log ?[io]n|log ?out|sign ?(?:in|up|out)|register|create (?:an |your )?account|my account|forgot(?: your)? password\??|already have an account\??.{0,20})(?: (?:now|here|today|to .{1,40}))?[.!]?$/i,
-  /^(?:please )?(?:log|sign) ?in (?:or|\/) ?(?:register|sign ?up|create (?:an )?account)(?: to .{1,40})?[.!]?$/i,
+  /^(?:log ?[io]n|log ?out|sign ?(?:in|up|out)|register|create (?:an |your )?account|my account|forgot(?: your)? password\??|already have an account\??.{0,20})(?: (?:now|here|today|to .{1,40}))?!?$/i,
+  /^(?:please )?(?:log|sign) ?in (?:or|\/) ?(?:register|sign ?up|create (?:an )?account)(?: to .{1,40})?!?$/i,
   // Sharing and subscribing.
-  /^share(?: (?:this|on|via|with|it|the).{0,40})?[:.!]?$/i,
-  /^(?:share|tweet|pin|e-?mail|print|save|like|follow|facebook|twitter|x|linkedin|pinterest|reddit|whatsapp|telegram|wechat|weibo|instagram|youtube|copy link|[\s,|/·•&]){2,24}[:.!]?$/i,
-  /^(?:follow|like|find|join) us(?: on .{1,60})?[:.!]?$/i,
-  /^(?:subscribe|sign ?up)(?: (?:now|today|here|to|for).{0,60})?[.!]?$/i,
+  /^share(?: (?:this|on|via|with|it|the).{0,40})?[:!]?$/i,
+  /^(?:share|tweet|pin|e-?mail|print|save|like|follow|facebook|twitter|x|linkedin|pinterest|reddit|whatsapp|telegram|wechat|weibo|instagram|youtube|copy link|[\s,|/·•&]){2,24}[:!]?$/i,
+  /^(?:follow|like|find|join) us(?: on .{1,60})?[:!]?$/i,
+  /^(?:subscribe|sign ?up)(?: (?:now|today|here|to|for).{0,60})?!?$/i,
   /^(?:get|join|receive) (?:our|the) .{0,30}\b(?:newsletter|updates|mailing list)\b.{0,40}$/i,
   // Moving about.
-  /^(?:skip to (?:main )?(?:content|navigation|search)|back to (?:top|home|the top)|(?:«|<|←)? ?previous(?: (?:post|article|page|story))?|next(?: (?:post|article|page|story))? ?(?:»|>|→)?|toggle navigation|main menu|menu|search|close|load more|show more|see more|read more|click here|learn more|view all|print(?: this page)?)(?: ?(?:\.{3}|…|»|>|→))?[.:]?$/i,
-  /^(?:leave a (?:comment|reply)|no comments(?: yet)?|\d{1,6} comments?|post a comment|related (?:posts|articles|stories|links)|advertisement|sponsored(?: content)?|continue reading.{0,40})[.:]?$/i,
-  /^(?:privacy(?: policy| notice)?|terms(?: (?:of (?:use|service)|and conditions|& conditions))?|contact us|about us|site ?map|disclaimer|legal notice|imprint)[.:]?$/i,
+  /^(?:skip to (?:main )?(?:content|navigation|search)|back to (?:top|home|the top)|(?:«|<|←)? ?previous(?: (?:post|article|page|story))?|next(?: (?:post|article|page|story))? ?(?:»|>|→)?|toggle navigation|main menu|menu|search|close|load more|show more|see more|read more|click here|learn more|view all|print(?: this page)?)(?: ?(?:\.{3}|…|»|>|→))?:?$/i,
+  /^(?:leave a (?:comment|reply)|no comments(?: yet)?|\d{1,6} comments?|post a comment|related (?:posts|articles|stories|links)|advertisement|sponsored(?: content)?|continue reading.{0,40}):?$/i,
+  /^(?:privacy(?: policy| notice)?|terms(?: (?:of (?:use|service)|and conditions|& conditions))?|contact us|about us|site ?map|disclaimer|legal notice|imprint):?$/i,
   // 版权与备案。
   /^[（(【[]?(?:责任编辑|责编|本文编辑|编辑|校对|审核|来源|转载自|作者|记者)[：:].{1,30}[）)】\]]?$/,
   // 登录、分享、关注。
@@ -46,7 +46,7 @@ const ANCHORED: readonly RegExp[] = [
 ];
 
 const LOOSE: readonly RegExp[] = [
-  /^.{0,80}\ball rights reserved\b.{0,40}$/i,
+  /^.{0,80}\ball rights reserved[\s.,|*)"”）]{0,40}$/i,
   /^.{0,40}(?:enable|requires?|turn on|without) javascript.{0,100}$/i,
   /^.{0,60}(?:ICP[备证]|公网安备|网安备案?|增值电信业务经营许可证|网络文化经营许可证|信息网络传播视听节目许可证|互联网(?:新闻信息|药品信息|出版)服务许可证).{0,100}$/i,
   /^.{0,60}(?:版权所有|保留所有权利|版权声明|未经.{0,12}(?:许可|授权|允许|同意).{0,12}(?:不得|禁止|严禁|请勿)(?:转载|复制|使用)).{0,100}$/,
@@ -86,7 +86,9 @@ export function isBoilerplate(line: string): boolean {
 function isFurniture(line: string, loose: boolean): boolean {
   const trimmed = line.trim();
   if (trimmed === '' || trimmed.length > LONGEST_LINE) return false;
-  if (BEGINNING.test(trimmed) && ANCHORED.some((pattern) => pattern.test(trimmed))) return true;
+  // A line that begins in lower case goes on from the one before: "in this\ndisclaimer".
+  if (!/^[a-z]/.test(trimmed) && BEGINNING.test(trimmed) && ANCHORED.some((pattern) => pattern.test(trimmed)))
+    return true;
   if (loose && INSIDE.test(trimmed) && LOOSE.some((pattern) => pattern.test(trimmed))) return true;
   return isMenu(trimmed);
 }

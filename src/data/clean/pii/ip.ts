@@ -5,9 +5,13 @@ const V4 =
   /(?<![\w.-])(?<!\d,)(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?![\w-])(?!\.\d)/g;
 /** 2000::/3 begins with 2 or 3 and three more hexadecimal digits. */
 const V6 = /(?<![\w:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{1,34}(?![\w:])/g;
-/** What four numbers with dots are otherwise. */
+/** What four numbers with dots are otherwise: behind these words, and behind or before those when they start low. */
 const VERSION_BEFORE =
-  /(?:version|ver|release|build|firmware|section|chapter|rfc|oid|版本|固件|章节|第)[\s:：.#-]{0,3}$/i;
+  /(?:version|ver|\bv|release|build|firmware|section|chapter|rfc|oid|版本|固件|章节|第)[\s:：.#-]{0,3}$/i;
+const CHANGE_BEFORE = /(?:upgrad|updat|patch|bump|\broll)[a-z]{0,5}\b[^\n]{0,24}$/i;
+const RELEASE_AFTER = /^,? (?:release|beta|alpha|rc\d?\b|version)/i;
+const LOW = 20;
+const LOOK = 40;
 
 /** IANA's special-purpose IPv4 blocks: [first address, bits]. */
 const SPECIAL: readonly [number, number][] = (
@@ -33,7 +37,7 @@ export function findIps(text: string): Span[] {
   const spans: Span[] = [];
   if (text.includes('.')) {
     const v4 = findSpans(text, V4, (match, start) =>
-      isPublicV4(match) && !VERSION_BEFORE.test(text.slice(Math.max(0, start - 12), start)) ? match.length : 0,
+      isPublicV4(match) && !isVersion(text, match, start) ? match.length : 0,
     );
     spans.push(...v4);
   }
@@ -46,6 +50,15 @@ export function findIps(text: string): Span[] {
     spans.push(...v6);
   }
   return spans;
+}
+
+function isVersion(text: string, match: string, start: number): boolean {
+  const before = text.slice(Math.max(0, start - LOOK), start);
+  if (VERSION_BEFORE.test(before)) return true;
+  const end = start + match.length;
+  return (
+    Number.parseInt(match, 10) < LOW && (CHANGE_BEFORE.test(before) || RELEASE_AFTER.test(text.slice(end, end + LOOK)))
+  );
 }
 
 export function isPublicV4(address: string): boolean {

@@ -28,7 +28,8 @@ const NATIONAL: Readonly<Record<string, readonly [number, number]>> = {
   886: [8, 9],
 };
 
-const NANP = /^[2-9]\d{2}[2-9]\d{6}$/;
+/** Area code and exchange do not begin with 0 or 1; 800, 833 ... 888 are free service lines. */
+const NANP = /^(?!8(?:00|33|44|55|66|77|88))[2-9]\d{2}[2-9]\d{6}$/;
 const CN_MOBILE = /^1(?:3\d|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8\d|9[0-35-9])\d{8}$/;
 const CN_AREA = /^(?:10|2\d|[3-9]\d{2})[2-8]\d{6,7}$/;
 
@@ -54,15 +55,15 @@ function range(codes: string): string[] {
 /**
  * Telephone numbers as they are written to be dialled: E.164 (+, a country code that exists, a length it uses), mainland
  * China's mobile numbers (prefixes in use) and land lines (area code, separated or behind a word such as 电话), and
- * North America's with separators. Other runs of digits are not numbers to call; 400 and 95xxx service lines are no
- * person's.
+ * North America's with separators. Other runs of digits are not numbers to call; 400, 95xxx and 800 service lines
+ * are no person's.
  */
 export function findPhones(text: string): Span[] {
   const spans = text.includes('+') ? findE164(text) : [];
   spans.push(
     ...findSpans(text, MOBILE, (match) => (CN_MOBILE.test(digitsOf(match).slice(-11)) ? match.length : 0)),
     ...findSpans(text, LANDLINE, (match, start) => (isLandline(text, match, start) ? match.length : 0)),
-    ...findSpans(text, NORTH_AMERICA, (match) => match.length),
+    ...findSpans(text, NORTH_AMERICA, (match) => (NANP.test(digitsOf(match)) ? match.length : 0)),
   );
   return spans;
 }
