@@ -79,7 +79,9 @@ export function lowerToOnnx(graph: Graph, weightData: WeightData): OnnxGraph {
   for (const node of source.nodes) {
     current = node;
     if (refs.has(node.outputs[0]!)) continue;
-    onnxEmitters[node.def.name]!(node, emission).forEach((ref, i) => refs.set(node.outputs[i]!, ref));
+    const emit = onnxEmitters[node.def.name];
+    if (!emit) throw new LlmkitError('bug', `ONNX has no lowering for ${node.def.name}`);
+    emit(node, emission).forEach((ref, i) => refs.set(node.outputs[i]!, ref));
   }
 
   current = undefined;

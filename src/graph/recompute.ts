@@ -31,12 +31,13 @@ export function recompute(graph: Graph, recomputed: (scope: string) => boolean):
   });
 }
 
-/** Backward nodes that read forward values only (a slope, say) must not start before their scope's first gradient. */
+/** Backward nodes that read forward values and constants only (a slope, say) must not start before their scope's first gradient. */
 function holdBackwardNodes(graph: Graph, recomputed: (scope: string) => boolean): void {
   for (const node of graph.nodes) {
     const entry = graph.gradientEntry.get(node.scope);
     if (node.phase !== 'backward' || !entry || !recomputed(node.scope) || node.inputs.length === 0) continue;
-    if (node !== entry.node && node.inputs.every((value) => value.node.phase === 'forward')) {
+    const startsAlone = node.inputs.every(({ node: { phase, inputs } }) => phase === 'forward' || inputs.length === 0);
+    if (node !== entry.node && startsAlone) {
       (node.controls as Value[]).push(entry);
     }
   }

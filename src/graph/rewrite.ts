@@ -72,11 +72,11 @@ export function expand(graph: Graph, wanted: (node: Node) => boolean): Graph {
   return current;
 }
 
-/** A composite's control edges go to those of its parts that could start without the others. */
+/** A composite's control edges go to those of its parts that could start without the others; constants hold nobody back. */
 function holdBack(parts: Node[], controls: readonly Value[]): void {
-  const own = new Set(parts);
-  for (const node of parts) {
-    const startsAlone = ![...node.inputs, ...node.controls].some((value) => own.has(value.node));
-    if (startsAlone && node.inputs.length > 0) (node.controls as Value[]).push(...controls);
+  const waiting = new Set(parts.filter(({ inputs }) => inputs.length > 0));
+  for (const node of waiting) {
+    const startsAlone = ![...node.inputs, ...node.controls].some((value) => waiting.has(value.node));
+    if (startsAlone) (node.controls as Value[]).push(...controls);
   }
 }
