@@ -1,3 +1,4 @@
+import { LlmkitError } from '../core/errors.ts';
 import {
   Graph,
   add,
@@ -93,8 +94,8 @@ function withGradients(source: Graph, weights: TrainingWeights, options: Trainin
   const values = trained.map((slot) => take(slot.name));
   const grads = differentiate(take('loss'), values);
   trained.forEach(({ name, shape }, i) => {
-    // A weight that the loss does not reach (the last block has none such) would be a mistake in the graph.
-    const grad = grads[i]!;
+    const grad = grads[i];
+    if (!grad) throw new LlmkitError('bug', 'the loss does not depend on a weight that is trained', { where: name });
     graph.output(GRADIENT + name, options.accumulate ? add(parameter(graph, ACCUMULATED + name, shape), grad) : grad);
   });
   return options.memory === 'layer' ? recompute(graph, (scope) => scope.startsWith('layers.')) : graph;
