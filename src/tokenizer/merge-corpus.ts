@@ -1,16 +1,16 @@
 import type { WordCounts } from './byte-words.ts';
 import { MergeQueue } from './merge-queue.ts';
-import { PairCounts } from './pair-counts.ts';
+import { copied, Pairs } from './pairs.ts';
 import { PositionLists } from './position-lists.ts';
 import { runAt, type SegmentedWords, segmentWords } from './segmented-words.ts';
 
-export interface TopPair {
-  left: number;
-  right: number;
-  count: number;
-  /** Its entry in the queue. */
-  entry: number;
-}
+/**
+ * Pairs seen less often than the text has bytes for this many of each merge are left out at first: in real text the last
+ * of 1,000 to 32,000 merges occurs more often than that, and most pairs (of long words seen once) less.
+ */
+const FEWEST_SHARE = 100;
+/** Each time the pairs run out, so many times rarer ones are let in. */
+const FEWEST_STEP = 8;
 
 /** So many positions are read ahead. */
 const BLOCK = 128;
@@ -23,15 +23,20 @@ function sumAt(symbols: SegmentedWords['symbols'], positions: Int32Array, from: 
 }
 
 /**
- * The words as tokens, every pair of neighbours with its count, and for each pair the positions where it arose. A merge
- * visits the pair's positions only, and sums its changes by neighbouring token before it looks up any pair.
+ * The words as tokens, and every pair of neighbours that is frequent enough with its count and the positions where it
+ * arose. A merge visits the pair's positions only, and sums its changes by neighbouring token before it looks up any
+ * pair. A pair never becomes more frequent: it arises in one merge, that which makes its newer token. So a pair that is
+ * too rare then is left out, and all pairs are counted anew when rarer ones are wanted.
  */
 export class MergeCorpus {
   readonly #words: SegmentedWords;
-  readonly #pairs = new PairCounts();
-  readonly #queue = new MergeQueue(this.#pairs);
-  readonly #lists: PositionLists;
   readonly #maxLength: number;
+  readonly #minFrequency: number;
+  /** Pairs that occur less often are not there. */
+  #fewest: number;
+  #pairs = new Pairs();
+  #queue = new MergeQueue(this.#pairs);
+  #lists = new PositionLists(this.#pairs);
   /** Bytes of each token. */
   readonly #lengths: Int32Array;
   /** Of each place that was merged: position, token before, token after. */
@@ -46,42 +51,48 @@ export class MergeCorpus {
   readonly #touched: Int32Array;
   #numTouched = 0;
 
-  constructor(counts: WordCounts, byteIds: Int32Array, vocabSize: number, maxTokenLength: number) {
-    this.#words = segmentWords(counts, byteIds, vocabSize);
-    this.#maxLength = maxTokenLength;
-    this.#after = vocabSize + 2;
+  /** @param byteIds the token of each byte. @param limits the most merges that will be asked for; ids stay below vocabSize. */
+  constructor(
+    counts: WordCounts,
+    byteIds: Int32Array,
+    limits: { numMerges: number; vocabSize: number; minFrequency: number; maxTokenLength: number },
+  ) {
+    this.#words = segmentWords(counts, byteIds, limits.vocabSize);
+    this.#maxLength = limits.maxTokenLength;
+    this.#minFrequency = Math.max(1, limits.minFrequency);
+    this.#after = limits.vocabSize + 2;
     this.#lengths = new Int32Array(this.#after);
     for (const id of byteIds) this.#lengths[id] = 1;
     this.#changes = new Float64Array(2 * this.#after);
     this.#occurrences = new Int32Array(2 * this.#after);
     this.#cursors = new Int32Array(2 * this.#after);
     this.#touched = new Int32Array(2 * this.#after);
-    this.#lists = new PositionLists(this.#queue, this.#pairs, this.#words, this.#lengths);
-    this.#countBytePairs(byteIds);
+    const { starts } = counts;
+    const bytes = counts.counts.reduce((sum, count, w) => sum + count * (starts[w + 1]! - starts[w]!), 0);
+    this.#fewest = Math.max(this.#minFrequency, bytes / (FEWEST_SHARE * limits.numMerges));
+    this.#countPairs();
   }
 
-  /** Takes the pair of the highest count, of equals that of the smallest ids. */
-  mostFrequent(): TopPair | undefined {
-    const queue = this.#queue;
-    const entry = queue.pop();
-    if (entry < 0) return undefined;
-    return { left: queue.left[entry]!, right: queue.right[entry]!, count: queue.countOf(entry), entry };
-  }
-
-  /**
-   * Merges the pair, left to right, in the words its entry lists. Its own count stays, as in HF's trainer: nothing of it
-   * is left to be counted. A neighbour that would make a token too long is not counted as a pair, so never merged.
-   */
-  merge({ left, right, entry }: TopPair, merged: number): void {
-    this.#lengths[merged] = this.#lengths[left]! + this.#lengths[right]!;
-    const again = this.#pairs.queuedAgain(left, right);
-    this.#replace(left, right, merged, again ? this.#lists.takeWords(entry) : this.#lists.take(entry));
-    this.#count(left, right, merged);
-    this.#enqueue(merged);
-    for (let i = 0; i < this.#numTouched; i++) {
-      this.#changes[this.#touched[i]!] = 0;
-      this.#occurrences[this.#touched[i]!] = 0;
+  /** Takes the pair of the highest count, of equals that of the smallest ids; undefined when no other is frequent. */
+  mostFrequent(): { left: number; right: number; pair: number } | undefined {
+    for (;;) {
+      const pair = this.#queue.pop();
+      if (pair >= 0 && this.#pairs.counts[pair]! >= this.#fewest) {
+        return { left: this.#pairs.left(pair), right: this.#pairs.right(pair), pair };
+      }
+      if (this.#fewest === this.#minFrequency) return undefined;
+      this.#fewest = Math.max(this.#minFrequency, this.#fewest / FEWEST_STEP);
+      this.#countPairs();
     }
+  }
+
+  /** Merges the pair that was taken last, left to right, where it stands. */
+  merge(pair: number, merged: number): void {
+    const [left, right] = [this.#pairs.left(pair), this.#pairs.right(pair)];
+    this.#lengths[merged] = this.#lengths[left]! + this.#lengths[right]!;
+    this.#replace(left, right, merged, this.#lists.take(pair));
+    this.#updatePairs(left, right, merged);
+    this.#writeLists();
   }
 
   /** Writes the merged token over the pair, and sums up by neighbour how often each was there. */
@@ -126,121 +137,130 @@ export class MergeCorpus {
       places[numPlaces + 2] = y;
       numPlaces += 3;
     }
-    this.#numPlaces = numPlaces;
+    this.#numPlaces = numPlaces / 3;
     this.#numTouched = numTouched;
   }
 
-  /** New pairs first: a pair may be made and merged away in one merge (abab). */
-  #count(left: number, right: number, merged: number): void {
+  /**
+   * Takes the changes from the counts of the pairs that were broken, and queues those that the merged token makes with
+   * its neighbours. A neighbour that would make a token too long is not counted as a pair, so never merged.
+   */
+  #updatePairs(left: number, right: number, merged: number): void {
+    const [pairs, changes, after] = [this.#pairs, this.#changes, this.#after];
     const { border } = this.#words;
-    const after = this.#after;
+    // Where one merge follows another (abab), the pair (merged, left) was there in between only.
+    const between = changes[merged]!;
+    this.#lists.reserve(2 * this.#numPlaces);
     for (let i = 0; i < this.#numTouched; i++) {
       const neighbour = this.#touched[i]!;
-      const change = this.#changes[neighbour]!;
-      const token = neighbour < after ? neighbour : neighbour - after;
-      if (token === border || !this.#fits(token, merged)) continue;
-      if (neighbour < after) this.#pairs.add(token, merged, change);
-      else this.#pairs.add(merged, token, change);
-    }
-    for (let i = 0; i < this.#numTouched; i++) {
-      const neighbour = this.#touched[i]!;
-      const change = this.#changes[neighbour]!;
-      if (neighbour < after) {
-        if (neighbour !== border) this.#pairs.add(neighbour, left, -change);
-      } else if (neighbour - after !== border) {
-        this.#pairs.add(right, neighbour - after, -change);
+      const before = neighbour < after;
+      const token = before ? neighbour : neighbour - after;
+      const change = changes[neighbour]!;
+      const length = this.#occurrences[neighbour]!;
+      this.#occurrences[neighbour] = 0;
+      this.#cursors[neighbour] = -1;
+      if (token === border) continue;
+      if (neighbour !== merged) {
+        const broken = before ? pairs.find(token, left) : pairs.find(right, token);
+        if (broken >= 0) pairs.counts[broken]! -= change;
       }
+      const count = neighbour === after + left ? change - between : change;
+      if (count < this.#fewest || !this.#fits(token, merged)) continue;
+      const pair = before ? pairs.add(token, merged) : pairs.add(merged, token);
+      pairs.counts[pair] = count;
+      this.#cursors[neighbour] = this.#lists.add(pair, length);
+      this.#queue.push(pair);
     }
+    for (let i = 0; i < this.#numTouched; i++) changes[this.#touched[i]!] = 0;
   }
 
-  /** Queues the pairs that the merged token makes with its neighbours, with the positions where it does. */
-  #enqueue(merged: number): void {
-    const places = this.#places;
-    const lengths = this.#lengths;
-    const occurrences = this.#occurrences;
-    const cursors = this.#cursors;
-    const after = this.#after;
-    // The merged token before and after itself makes one pair. It is after itself only when it existed before.
-    const twin = after + merged;
-    if (occurrences[twin]! > 0) {
-      if (occurrences[merged] === 0) this.#touched[this.#numTouched++] = merged;
-      occurrences[merged]! += occurrences[twin]!;
-      occurrences[twin] = 0;
-    }
-    this.#lists.reserve((2 * this.#numPlaces) / 3);
-    for (let i = 0; i < this.#numTouched; i++) {
-      const neighbour = this.#touched[i]!;
-      cursors[neighbour] = neighbour === twin ? -1 : this.#newList(neighbour, merged);
-    }
-    const positions = this.#lists.positions;
-    for (let i = 0; i < this.#numPlaces; i += 3) {
+  /** Writes down where the pairs that were queued are. */
+  #writeLists(): void {
+    const [places, lengths, cursors, after] = [this.#places, this.#lengths, this.#cursors, this.#after];
+    const { positions } = this.#lists;
+    for (let i = 0; i < 3 * this.#numPlaces; i += 3) {
       const p = places[i]!;
       const x = places[i + 1]!;
-      const y = places[i + 2]!;
+      const y = after + places[i + 2]!;
       const before = cursors[x]!;
       if (before >= 0) {
         positions[before] = p - lengths[x]!;
         cursors[x] = before + 1;
       }
-      const slot = y === merged ? merged : after + y;
-      const behind = cursors[slot]!;
+      const behind = cursors[y]!;
       if (behind >= 0) {
         positions[behind] = p;
-        cursors[slot] = behind + 1;
+        cursors[y] = behind + 1;
       }
     }
-  }
-
-  /** Queues the pair of the merged token and a neighbour; returns where its list starts, -1 when it is not queued. */
-  #newList(neighbour: number, merged: number): number {
-    const after = this.#after;
-    const token = neighbour < after ? neighbour : neighbour - after;
-    if (token === this.#words.border || !this.#fits(token, merged)) return -1;
-    const [left, right] = neighbour < after ? [token, merged] : [merged, token];
-    const count = this.#pairs.get(left, right);
-    if (count <= 0) return -1;
-    this.#pairs.queue(left, right);
-    return this.#lists.push(left, right, count, this.#occurrences[neighbour]!);
   }
 
   #fits(a: number, b: number): boolean {
     return this.#lengths[a]! + this.#lengths[b]! < this.#maxLength;
   }
 
-  /** Counts and queues all pairs of bytes. */
-  #countBytePairs(byteIds: Int32Array): void {
-    const { symbols, border, runStarts, runCounts } = this.#words;
-    const byteOf = new Int32Array(this.#after);
-    for (const [byte, id] of byteIds.entries()) byteOf[id] = byte;
-    const counts = new Float64Array(1 << 16);
-    const occurrences = new Int32Array(1 << 16);
+  /** Counts the pairs of the words as they are, and queues the frequent ones. Two bytes may always be merged. */
+  #countPairs(): void {
+    const { all, occurrences } = this.#allPairs();
+    const pairs = new Pairs();
+    this.#pairs = pairs;
+    this.#queue = new MergeQueue(pairs);
+    this.#lists = new PositionLists(pairs, this.#lists.positions);
+    const frequent: number[] = [];
     let total = 0;
-    for (let run = 0; run < runCounts.length; run++) {
-      const count = runCounts[run]!;
-      const end = runStarts[run + 1]!;
-      for (let p = runStarts[run]!; p < end - 1; p++) {
-        if (symbols[p] === border || symbols[p + 1] === border) continue;
-        const pair = (byteOf[symbols[p]!]! << 8) | byteOf[symbols[p + 1]!]!;
-        counts[pair]! += count;
-        occurrences[pair]!++;
-        total++;
-      }
+    for (let pair = 0; pair < all.size; pair++) {
+      const [left, right] = [all.left(pair), all.right(pair)];
+      const bytes = this.#lengths[left]! + this.#lengths[right]!;
+      if (all.counts[pair]! < this.#fewest || (bytes > 2 && bytes >= this.#maxLength)) continue;
+      frequent.push(pair);
+      total += occurrences[pair]!;
     }
     this.#lists.reserve(total);
-    const cursors = new Int32Array(1 << 16).fill(-1);
-    for (let pair = 0; pair < counts.length; pair++) {
-      if (counts[pair]! <= 0) continue;
-      const [left, right] = [byteIds[pair >> 8]!, byteIds[pair & 0xff]!];
-      this.#pairs.add(left, right, counts[pair]!);
-      this.#pairs.queue(left, right);
-      cursors[pair] = this.#lists.push(left, right, counts[pair]!, occurrences[pair]!);
+    for (const known of frequent) {
+      const pair = pairs.add(all.left(known), all.right(known));
+      pairs.counts[pair] = all.counts[known]!;
+      this.#lists.add(pair, occurrences[known]!);
+      this.#queue.push(pair);
     }
-    const positions = this.#lists.positions;
-    const end = runStarts[runCounts.length]!;
-    for (let p = 1; p < end - 1; p++) {
-      if (symbols[p] === border || symbols[p + 1] === border) continue;
-      const pair = (byteOf[symbols[p]!]! << 8) | byteOf[symbols[p + 1]!]!;
-      if (cursors[pair]! >= 0) positions[cursors[pair]!++] = p;
+    this.#fillLists();
+  }
+
+  #allPairs(): { all: Pairs; occurrences: Int32Array } {
+    const { symbols, border, runStarts, runCounts } = this.#words;
+    const lengths = this.#lengths;
+    const all = new Pairs();
+    let occurrences = new Int32Array(all.counts.length);
+    for (let run = 0; run < runCounts.length; run++) {
+      const count = runCounts[run]!;
+      const end = runStarts[run + 1]! - 1;
+      for (let p = runStarts[run]!; p < end;) {
+        const left = symbols[p]!;
+        p += left === border ? 1 : lengths[left]!;
+        const right = symbols[p]!;
+        if (left === border || right === border) continue;
+        let pair = all.find(left, right);
+        if (pair < 0) pair = all.add(left, right);
+        if (pair >= occurrences.length) occurrences = copied(occurrences, new Int32Array(all.counts.length));
+        all.counts[pair]! += count;
+        occurrences[pair]!++;
+      }
+    }
+    return { all, occurrences };
+  }
+
+  #fillLists(): void {
+    const { symbols, border } = this.#words;
+    const { positions } = this.#lists;
+    const cursors = this.#pairs.from.slice();
+    const end = symbols.length - 1;
+    for (let p = 1; p < end;) {
+      const left = symbols[p]!;
+      const start = p;
+      p += left === border ? 1 : this.#lengths[left]!;
+      const right = symbols[p]!;
+      if (left === border || right === border) continue;
+      const pair = this.#pairs.find(left, right);
+      if (pair >= 0) positions[cursors[pair]!++] = start;
     }
   }
 }

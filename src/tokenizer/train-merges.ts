@@ -16,11 +16,12 @@ export function learnMerges(
   { vocabSize, minFrequency = 0, maxTokenLength = Infinity, onProgress, signal }: TrainBpeOptions,
 ): [number, number][] {
   const byteIds = Int32Array.from(BYTE_TO_CHAR, (char) => ids.get(char)!);
-  const corpus = new MergeCorpus(counts, byteIds, vocabSize, maxTokenLength);
+  const numMerges = vocabSize - tokens.length;
+  const corpus = new MergeCorpus(counts, byteIds, { numMerges, vocabSize, minFrequency, maxTokenLength });
   const merges: [number, number][] = [];
   while (tokens.length < vocabSize) {
     const top = corpus.mostFrequent();
-    if (top === undefined || top.count < 1 || top.count < minFrequency) break;
+    if (top === undefined) break;
     const text = tokens[top.left]! + tokens[top.right]!;
     let id = ids.get(text);
     if (id === undefined) {
@@ -29,7 +30,7 @@ export function learnMerges(
       ids.set(text, id);
     }
     merges.push([top.left, top.right]);
-    corpus.merge(top, id);
+    corpus.merge(top.pair, id);
     if (merges.length % 256 === 0) {
       if (signal?.aborted) throw new LlmkitError('interrupted', 'stopped while learning merges');
       onProgress?.({ stage: 'merge', current: tokens.length, total: vocabSize });
