@@ -53,6 +53,7 @@ const spellings: Spelling[] = [
     names: ['mask_prompt' /* MX */, 'completion_only_loss', 'assistant_only_loss' /* TP */],
     value: onTrue('answers', 'all'),
   },
+  { to: 'prepare.train_on', names: ['mask_history' /* LF */], value: onTrue('last', 'answers') },
   { to: 'finetune.lora.r', names: ['lora_r' /* AX, TP */, 'lora_rank' /* LF */] },
   { to: 'finetune.lora.lora_alpha', names: [] },
   { to: 'finetune.lora.lora_dropout', names: [] },

@@ -106,6 +106,14 @@ function writeSplits({ work, planned, encodes }: Finished, out: string): Partial
 }
 
 function warn(report: PrepareReport, context: DataContext): void {
+  const { answers = 0, unrecognizable = 0 } = report.decontamination ?? {};
+  if (unrecognizable > 0) {
+    context.emit({
+      type: 'warning',
+      message: `${formatCount(unrecognizable)} of ${formatCount(answers)} evaluation answers have too few words to be recognized: no row was held against them`,
+      hint: 'a smaller prepare.decontaminate.ngram recognizes shorter answers, and takes more for leaks that are none',
+    });
+  }
   const lists: [{ count: number; rows: string[] }, string, string][] = [
     [report.malformed, 'malformed, left out', 'look at report.json'],
     [report.refused_by_template, 'refused by the chat template, left out', 'look at report.json'],

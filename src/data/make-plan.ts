@@ -1,4 +1,5 @@
 import type { LoadedConfig } from '../config/index.ts';
+import { sourceSchema } from '../config/schema/prepare.ts';
 import { LlmkitError } from '../core/errors.ts';
 import { describeFile, type FileRecord } from '../io/manifest.ts';
 import { tokenizerInputs } from './cache.ts';
@@ -62,7 +63,12 @@ export async function makePlan(loaded: LoadedConfig, context: DataContext, shard
       progress.add(1);
     }
   }
-  inputs.push(...[...plan.keywords, ...plan.against].map(({ path }) => describeFile(path)), ...tokenizerInputs(loaded));
+  inputs.push(...plan.keywords.map(({ path }) => describeFile(path)));
+  for (const { path, where } of plan.against) {
+    const files = await filesOfSource(path, sourceSchema.parse({ path }), where);
+    inputs.push(...files.map((file) => describeFile(file.path)));
+  }
+  inputs.push(...tokenizerInputs(loaded));
   plan.kind = kindOf(
     plan.files.map(({ file, mapping }) => ({ name: file.name, type: mapping?.type })),
     config,

@@ -18,7 +18,7 @@ export const cleanSchema = z.strictObject({
   mojibake: z
     .boolean()
     .default(true)
-    .describe('Mend UTF-8 that was read as Windows-1252 or Latin-1 (cafÃ© to café), where it is beyond doubt.'),
+    .describe('Mend UTF-8 that was read as Windows-1252, Latin-1 or GBK (cafÃ© to café), where it is beyond doubt.'),
   control_chars: z.boolean().default(true).describe('Remove control and zero-width characters, save tab and newline.'),
   whitespace: z.boolean().default(true).describe('CRLF to LF, no trailing spaces, at most two newlines in a row.'),
   html: z.boolean().default(false).describe('Turn markup in texts into plain text; .html files always are.'),
@@ -43,7 +43,9 @@ export const piiSchema = switchable(
       .describe('Put a tag such as [EMAIL] in its place, or drop the row.'),
   }),
   false,
-).describe('Personal data: email, phone (E.164, CN mobile), IP, bank card, IBAN, CN identity card.');
+).describe(
+  'Personal data: email, phone (E.164, CN and North American forms), public IP, bank card, IBAN, CN identity card.',
+);
 
 export const keywordsSchema = z
   .array(fileOrFolder)

@@ -21,9 +21,9 @@ const LONGEST_MATCH = 200;
 /**
  * Reads evaluation files and makes the step that drops training rows which hold any of their answers: `ngram` words in
  * a row of an answer, or of the seam, the end of the question with the beginning of the answer. A question alone is no
- * leak, nor is what an answer repeats of it. Of an answer shorter than that, the n-gram that ends with the whole of it counts, which reaches back into the
- * question. Words are compared in small letters, without punctuation and accents, calculations alike whatever their
- * numbers. After Brown et al., 2020, appendix C, and datatrove's n-gram decontamination.
+ * leak, nor is what an answer repeats of it. Of an answer shorter than that, the n-gram that ends with the whole of it
+ * counts, which reaches back into the question. Words are compared in small letters, without punctuation and accents,
+ * calculations alike whatever their numbers. After Brown et al., 2020, appendix C, and datatrove's n-gram decontamination.
  *
  * Of a Chinese answer the n-gram has 1.6 characters for each word: a phrase of 12 characters is found in many texts
  * that have nothing to do with each other, one of 19 hardly.

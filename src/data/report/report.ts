@@ -12,7 +12,7 @@ export interface SplitReport {
   examples: number;
   tokens: number;
   trainable_tokens: number;
-  /** Tokens over rows times max_length: 1 leaves no padding. */
+  /** Tokens over rows times max_length (twice that for pairs): 1 leaves no padding. */
   packing_efficiency: number;
 }
 
@@ -40,6 +40,8 @@ export interface PrepareReport {
   without_target: RowTally;
   target_cut_off: RowTally;
   special_tokens_in_text: RowTally;
+  /** Evaluation answers that rows were held against; those without enough words of their own cannot be recognized. */
+  decontamination?: { answers: number; unrecognizable: number; ngrams: number };
   /** Of a sample of the rows kept. */
   languages: { sampled: number; rows: Record<string, number> };
   /** Training rows used more than once, and not used, by the weights of their sources. */
@@ -64,10 +66,11 @@ export function makeReport(parts: ReportParts): PrepareReport {
   const { planned, reads, decided, encoded, tokenizer } = parts;
   const { config } = planned.plan;
   const { fit } = encoded;
+  const tokensOfRow = (planned.plan.kind === 'pairs' ? 2 : 1) * config.max_length;
   return {
     funnel: makeFunnel(parts),
     splits: Object.fromEntries(
-      Object.entries(parts.splits).map(([name, split]) => [name, splitReport(split, config.max_length)]),
+      Object.entries(parts.splits).map(([name, split]) => [name, splitReport(split, tokensOfRow)]),
     ),
     sources: sourcesOf(parts),
     malformed: reads.malformed,
@@ -81,6 +84,7 @@ export function makeReport(parts: ReportParts): PrepareReport {
     without_target: fit.untargeted,
     target_cut_off: fit.cutOff,
     special_tokens_in_text: encoded.specialInText,
+    ...(reads.evaluation === undefined ? {} : { decontamination: reads.evaluation }),
     languages: { sampled: reads.languages.sampled, rows: sortedByName(reads.languages.rows) },
     weights: { repeated: encoded.repeated, left_out: encoded.leftOut },
     rendered_by: sortedByName(encoded.renderings),
@@ -108,8 +112,8 @@ function sourcesOf({ planned, reads }: ReportParts): PrepareReport['sources'] {
   }));
 }
 
-function splitReport({ rows, examples, tokens, targets }: SplitResult, maxLength: number): SplitReport {
-  const filled = rows === 0 ? 0 : Number((tokens / (rows * maxLength)).toFixed(4));
+function splitReport({ rows, examples, tokens, targets }: SplitResult, tokensOfRow: number): SplitReport {
+  const filled = rows === 0 ? 0 : Number((tokens / (rows * tokensOfRow)).toFixed(4));
   return { rows, examples, tokens, trainable_tokens: targets, packing_efficiency: filled };
 }
 

@@ -39,6 +39,7 @@ export function addReads(results: readonly ReadResult[]): ReadOutcome {
     for (const [rule, tally] of Object.entries(result.flags)) addTally((sum.flags[rule] ??= emptyTally()), tally);
     addCounts(sum.counts, result.counts);
     addLanguages(sum.languages, result.languages);
+    if (result.evaluation !== undefined) sum.evaluation = result.evaluation;
   }
   return sum;
 }

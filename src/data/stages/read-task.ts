@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { LlmkitError, type ErrorRecord } from '../../core/errors.ts';
 import { bandsForThreshold } from '../dedup/bands.ts';
 import { MinHasher } from '../dedup/minhash.ts';
+import type { Decontamination } from '../filter/decontaminate.ts';
 import { mapRow } from '../read/map.ts';
 import { readShard } from '../read/shards.ts';
 import type { Drop, RowStep } from '../row-step.ts';
@@ -37,6 +38,8 @@ export interface ReadResult {
   /** What was changed, by stage and name: `{ 'pii: email redacted': 3 }`. */
   counts: Record<string, number>;
   languages: LanguageTally;
+  /** What decontamination looked for; the same in every task. */
+  evaluation?: Decontamination['evaluation'];
 }
 
 /** Reads a shard: maps its rows, runs the row steps over them, and writes what is left with what dedup needs. */
@@ -113,6 +116,8 @@ export async function readTask(
     explain?.abort();
     throw error;
   }
+  const decontamination = steps.find((step): step is Decontamination => step.stage === 'decontaminate');
+  if (decontamination !== undefined) result.evaluation = decontamination.evaluation;
   for (const [i, step] of steps.entries()) addCounts(result.counts, difference(step, before[i]!));
   return { outputs: [...writer.outputs, ...(explain === undefined ? [] : [explain.output])], result };
 }
