@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { jsonSchema } from '../../src/config/index.ts';
 
 describe('the JSON Schema', () => {
-  it('in configs/schema is the one the code generates (llmkit config schema --write)', () => {
+  it('in configs/schema is the one the code generates (llmkit config schema --out)', () => {
     const file = new URL('../../configs/schema/llmkit.schema.json', import.meta.url);
     expect(readFileSync(file, 'utf8')).toBe(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
   });
