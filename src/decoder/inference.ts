@@ -3,14 +3,14 @@ import {
   cachedAttention,
   cachedPositions,
   concat,
-  constant,
   gather,
   input,
+  pad,
   reshape,
   rmsNorm,
+  slice,
 } from '../graph/index.ts';
 import type { Value } from '../graph/index.ts';
-import { rotaryTables } from '../model/rope.ts';
 import type { DecoderSpec } from '../model/spec.ts';
 import { hiddenStates } from './forward.ts';
 import { rotation } from './rotation.ts';
@@ -22,13 +22,17 @@ export const pastKey = (layer: number): string => `past_key_values.${layer}.key`
 export const pastValue = (layer: number): string => `past_key_values.${layer}.value`;
 export const presentKey = (layer: number): string => `present.${layer}.key`;
 export const presentValue = (layer: number): string => `present.${layer}.value`;
+/** Inputs of families with rotary positions: cosines and sines, f32 [positions, dim / 2] (`rotaryTables`). */
+export const ROTARY_TABLES = { cos: 'rotary_cos', sin: 'rotary_sin' } as const;
 
 /**
  * The decoder for inference, with a key/value cache: prefill and decode are the same graph at different lengths.
  *
  * Inputs: `input_ids` i64 [batch, sequence]; `seqlens_k` i32 [batch], tokens in the cache after this call less one;
  * `total_sequence_length` i32 [], the largest such total; `logit_positions` i64 [rows], the positions within the sequence
- * whose logits are wanted; `past_key_values.N.key|value` f32 [batch, kv_heads, capacity, head_dim].
+ * whose logits are wanted; `rotary_cos` and `rotary_sin` f32 [positions, dim / 2], of as many positions as there are tokens or
+ * more (the whole of a long context would be most of a small model); `past_key_values.N.key|value` f32
+ * [batch, kv_heads, capacity, head_dim], the head's size rounded up to a multiple of 8.
  * Outputs: `logits` f32 [batch, rows, vocab]; `present.N.key|value`, the cache, updated in place when bound to the same memory.
  */
 export function buildInferenceGraph(spec: DecoderSpec, options: InferenceWeightsOptions): Graph {
@@ -46,39 +50,52 @@ export function buildInferenceGraph(spec: DecoderSpec, options: InferenceWeights
 function cached(weights: InferenceWeights, ids: Value, lengths: Value, total: Value): Attend {
   const { graph, spec } = weights;
   const { heads, kvHeads, headDim, scale } = spec.attention;
-  // The kernel turns heads of a multiple of 16 dimensions; others are turned before they reach it.
-  const tables = headDim % 16 === 0 ? rotaryCaches(graph, spec) : [];
-  const turn = tables.length > 0 ? undefined : rotation(spec, cachedPositions(ids, lengths), spec.maxPositions);
-  const cache: (string | number)[] = ['batch', kvHeads, 'capacity', headDim];
+  const tables = rotaryInputs(graph, spec);
+  const inKernel = turnsInKernel(spec);
+  const turns = inKernel ? [] : [rotation(spec, cachedPositions(ids, lengths), tables)];
+  // The kernel takes heads of a multiple of 8 dimensions; zeros at the end change neither scores nor sums.
+  const width = Math.ceil(headDim / 8) * 8;
+  const cache: (string | number)[] = ['batch', kvHeads, 'capacity', width];
 
   return (q, k, v, layer) => {
     const { qNorm, kNorm } = spec.names.layer(layer);
-    const prepared = (x: Value, n: number, module: string | undefined): Value => {
-      if (module === undefined && turn === undefined) return x;
+    const norms = (module: string | undefined): ((x: Value) => Value)[] =>
+      module === undefined ? [] : [(x) => rmsNorm(x, weights.norm(module).weight, spec.norm.eps)];
+    const prepared = (x: Value, n: number, changes: ((byHead: Value) => Value)[]): Value => {
+      if (changes.length === 0 && width === headDim) return x;
       const byHead = reshape(x, [...x.shape.slice(0, 2), n, headDim]);
-      const normed = module === undefined ? byHead : rmsNorm(byHead, weights.norm(module).weight, spec.norm.eps);
-      return reshape(turn ? turn(normed) : normed, x.shape);
+      const changed = changes.reduce((value, change) => change(value), byHead);
+      return reshape(pad(changed, 3, 0, width - headDim), [...x.shape.slice(0, 2), n * width]);
     };
-    const qkv = joinSlices([prepared(q, heads, qNorm), prepared(k, kvHeads, kNorm), v]);
+    const qkv = joinSlices([
+      prepared(q, heads, [...norms(qNorm), ...turns]),
+      prepared(k, kvHeads, [...norms(kNorm), ...turns]),
+      prepared(v, kvHeads, []),
+    ]);
     const past = [input(graph, pastKey(layer), cache, 'f32'), input(graph, pastValue(layer), cache, 'f32')];
-    const [out, key, value] = cachedAttention([qkv, ...past, lengths, total, ...tables], {
+    const [out, key, value] = cachedAttention([qkv, ...past, lengths, total, ...(inKernel ? tables : [])], {
       heads,
       kvHeads,
-      headDim,
+      headDim: width,
       scale,
-      rotary: tables.length > 0,
+      rotary: inKernel,
     });
     graph.output(presentKey(layer), key!);
     graph.output(presentValue(layer), value!);
-    return out!;
+    if (width === headDim) return out!;
+    const byHead = reshape(out!, [...q.shape.slice(0, 2), heads, width]);
+    return reshape(slice(byHead, 3, 0, headDim), q.shape);
   };
 }
 
-/** Cosines and sines [positions, dim / 2] for the kernel; none for families with learned positions. */
-function rotaryCaches(graph: Graph, { position, maxPositions }: DecoderSpec): Value[] {
+/** The kernel turns heads by multiples of 16 dimensions; others are turned before they reach it. */
+function turnsInKernel({ position, attention }: DecoderSpec): boolean {
+  return position.kind === 'rotary' && attention.headDim % 16 === 0 && position.dim % 16 === 0;
+}
+
+function rotaryInputs(graph: Graph, { position }: DecoderSpec): Value[] {
   if (position.kind !== 'rotary') return [];
-  const { cos, sin } = rotaryTables(position, maxPositions);
-  return [cos, sin].map((data) => constant(graph, data, [maxPositions, data.length / maxPositions]));
+  return Object.values(ROTARY_TABLES).map((name) => input(graph, name, ['positions', position.dim / 2], 'f32'));
 }
 
 /** Slices that together are the whole of one value are that value: the fused projection goes on unsplit. */

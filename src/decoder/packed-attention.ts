@@ -14,7 +14,7 @@ import {
   swapHeads,
 } from '../graph/index.ts';
 import type { Value } from '../graph/index.ts';
-import { rotation } from './rotation.ts';
+import { rotaryConstants, rotation } from './rotation.ts';
 import type { Attend, DecoderWeights } from './weights.ts';
 
 /** A batch of rows, each one or several documents packed one after another. */
@@ -43,7 +43,7 @@ export function packedAttention(weights: DecoderWeights, starts: Value, shape: P
     [length],
   );
   const positions = sub(index, starts);
-  const turn = rotation(spec, positions, length);
+  const turn = rotation(spec, positions, rotaryConstants(graph, spec, length));
   const blocks = causalBlocks(length, band, blockSize);
   const masks = blocks.map(({ start, end, keyStart }) => {
     const queryIndex = slice(index, 0, start, end - start);

@@ -46,6 +46,12 @@ function slice(node: Node, to: OnnxEmission): string[] {
   return to.add('Slice', inputs);
 }
 
+function pad(node: Node, to: OnnxEmission): string[] {
+  const { axis, before, after } = node.attrs as { axis: number; before: number; after: number };
+  const none = node.inputs[0]!.shape.map(() => 0);
+  return to.add('Pad', [to.ref(node.inputs[0]!), ints(to, [...none.with(axis, before), ...none.with(axis, after)])]);
+}
+
 /** FusedMatMul takes the weight as checkpoints store it, [out, in]. */
 function linear(node: Node, to: OnnxEmission): string[] {
   const [x, weight, bias] = node.inputs as [Value, Value, Value?];
@@ -144,6 +150,7 @@ export const onnxEmitters: Record<string, Emitter> = {
     to.add('Cast', [to.ref(node.inputs[0]!)], { attrs: { to: { i: ONNX_TYPE[node.outputs[0]!.dtype] } } }),
   reshape,
   slice,
+  pad,
   concat: (node, to) =>
     to.add('Concat', node.inputs.map(to.ref), { attrs: { axis: { i: (node.attrs as { axis: number }).axis } } }),
   transpose: (node, to) => {

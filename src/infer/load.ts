@@ -46,7 +46,12 @@ export async function openModel(dir: string, options: OpenModelOptions = {}): Pr
   // Without a dot-product instruction, the fast int8 product of x64 adds pairs in 16 bits and may overflow.
   const exact = quantized && process.arch === 'x64' && !hasInt8DotProduct(cpuFeatures());
   const ort = createSession(onnx.modelPath, { threads, mapped: options.mapped ?? false, x64QuantPrecision: exact });
-  const session = new DecoderSession(ort, { ...options, threads, contextLength: spec.maxPositions });
+  const session = new DecoderSession(ort, {
+    ...options,
+    threads,
+    contextLength: spec.maxPositions,
+    position: spec.position,
+  });
   const adapterEos = options.adapter === undefined ? undefined : generationEos(options.adapter, spec);
   const eosTokenIds = adapterEos ?? spec.eosTokenIds;
   return { spec, session, eosTokenIds, quantized, onnx, dispose: () => session.dispose() };

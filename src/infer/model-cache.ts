@@ -16,7 +16,7 @@ import { buildDecoderOnnx } from './build.ts';
 import { openSource } from './source.ts';
 
 /** Raised when the same folder would give another ONNX model. */
-const BUILD = 1;
+const BUILD = 2;
 const MODEL = 'model.onnx';
 const ORIGIN = 'origin.json';
 const READ = /^(config\.json|adapter_config\.json|.*\.safetensors|.*\.safetensors\.index\.json)$/;

@@ -1,7 +1,9 @@
 import { LlmkitError } from '../core/errors.ts';
 import { ortTensor, type OrtBinding, type OrtSession, type OrtValue } from '../engine/ort/index.ts';
+import type { PositionSpec } from '../model/spec.ts';
 import { KvCache } from './kv-cache.ts';
 import { LogitScorer } from './logit-scorer.ts';
+import { RotaryRows } from './rotary-rows.ts';
 import { checkpoint } from './yield.ts';
 
 export interface DecoderOptions {
@@ -11,6 +13,8 @@ export interface DecoderOptions {
   prefillChunk?: number;
   /** Tokens the cache has room for at first; default 256. It doubles as the sequence grows. */
   initialCapacity?: number;
+  /** Of the model, where its rotary tables are inputs. */
+  position?: PositionSpec;
   /** For what runs beside the model's session; ONNX Runtime's choice when absent. */
   threads?: number | undefined;
 }
@@ -36,6 +40,7 @@ const MAX_LOGITS_BYTES = 64 * 2 ** 20;
  *
  * The model's inputs: `input_ids` i64 [batch, sequence], `seqlens_k` i32 [batch] (total length - 1),
  * `total_sequence_length` i32 scalar or [1], `logit_positions` i64 [rows] (positions within this run's tokens),
+ * `rotary_cos` and `rotary_sin` f32 [positions, dim / 2] where positions turn (see RotaryRows),
  * `past_key_values.N.key|value` f32 [batch, kv_heads, capacity, head_dim]. Its outputs: `logits` f32 [batch, rows, vocab]
  * and `present.N.key|value`. Right for GroupQueryAttention on the CPU, which takes several tokens with a past only at
  * batch 1.
@@ -45,6 +50,7 @@ export class DecoderSession {
   readonly contextLength: number;
   readonly #session: OrtSession;
   readonly #cache: KvCache;
+  readonly #rotary: RotaryRows;
   readonly #chunk: number;
   readonly #threads: number | undefined;
   readonly #prefill: OrtBinding;
@@ -75,6 +81,7 @@ export class DecoderSession {
     this.#chunk = options.prefillChunk ?? 512;
     this.#threads = options.threads;
     this.#cache = new KvCache(session.inputPorts, options.contextLength, options.initialCapacity ?? 256);
+    this.#rotary = new RotaryRows(session.inputs, options.position);
     this.#ids = new Int32Array(options.contextLength);
     this.#stepLogits = new Float32Array(vocab);
     this.#logits = this.#stepLogits;
@@ -166,6 +173,7 @@ export class DecoderSession {
     this.#decode.dispose();
     for (const value of [...this.#values, ...this.#chunkValues]) value.dispose();
     this.#cache.dispose();
+    this.#rotary.dispose();
     this.#scorer?.dispose();
     this.#session.dispose();
   }
@@ -226,8 +234,11 @@ export class DecoderSession {
 
   #reserve(tokens: number): void {
     if (!this.#cache.reserve(tokens, this.#length)) return;
-    this.#cache.bind(this.#prefill);
-    this.#cache.bind(this.#decode);
+    this.#rotary.make(this.#cache.capacity);
+    for (const binding of [this.#prefill, this.#decode]) {
+      this.#cache.bind(binding);
+      this.#rotary.bind(binding);
+    }
   }
 
   #own(value: OrtValue): OrtValue {

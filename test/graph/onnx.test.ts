@@ -15,7 +15,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** The ops that inference graphs are made of; training's others have no ONNX form and need none. */
 const INFERENCE_OPS =
-  /^(add|sub|mul|div|neg|exp|sqrt|sigmoid|tanh|erf|reshape|transpose|concat|slice|gather.*|linear|rms_norm|layer_norm|swiglu|gelu.*|rotary)$/;
+  /^(add|sub|mul|div|neg|exp|sqrt|sigmoid|tanh|erf|reshape|transpose|concat|slice|pad|gather.*|linear|rms_norm|layer_norm|swiglu|gelu.*|rotary)$/;
 const cases = opZoo.filter(({ name }) => INFERENCE_OPS.test(name));
 
 let count = 0;
@@ -33,7 +33,7 @@ function run(model: OnnxGraph, feeds: Record<string, Float32Array>, shapes: Reco
 
 describe('graphs on ONNX Runtime', () => {
   it('covers every op that an inference graph can hold', () => {
-    expect(cases.map(({ name }) => name)).toHaveLength(23);
+    expect(cases.map(({ name }) => name)).toHaveLength(24);
   });
 
   it.each(cases)('$name is what the reference computes', ({ shapes, build, positive }) => {

@@ -80,8 +80,10 @@ export const slice = (x: Value, axis: number, start: number, size: number): Valu
 export const padOp: OpDef<{ axis: number; before: number; after: number }> = {
   name: 'pad',
   infer(inputs, { axis, before, after }) {
-    const shape = staticShape(inputs[0]!);
-    return [{ shape: shape.with(axis, shape[axis]! + before + after), dtype: inputs[0]!.dtype }];
+    const { shape, dtype } = inputs[0]!;
+    const dim = shape[axis];
+    if (typeof dim !== 'number') shapeError('pad', `the size of axis ${axis} is not known`, inputs);
+    return [{ shape: shape.with(axis, dim + before + after), dtype }];
   },
   gradient: ({ inputs: [x], attrs: { axis, before } }, [dy]) => [slice(dy!, axis, before, staticShape(x!)[axis]!)],
 };
