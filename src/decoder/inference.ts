@@ -13,7 +13,7 @@ import {
 import type { Value } from '../graph/index.ts';
 import type { DecoderSpec } from '../model/spec.ts';
 import { hiddenStates } from './forward.ts';
-import { rotation } from './rotation.ts';
+import { rotaryOf, rotation } from './rotation.ts';
 import { InferenceWeights } from './inference-weights.ts';
 import type { InferenceWeightsOptions } from './inference-weights.ts';
 import type { Attend } from './weights.ts';
@@ -22,7 +22,7 @@ export const pastKey = (layer: number): string => `past_key_values.${layer}.key`
 export const pastValue = (layer: number): string => `past_key_values.${layer}.value`;
 export const presentKey = (layer: number): string => `present.${layer}.key`;
 export const presentValue = (layer: number): string => `present.${layer}.value`;
-/** Inputs of families with rotary positions: cosines and sines, f32 [positions, dim / 2] (`rotaryTables`). */
+/** Inputs: cosines and sines, f32 [positions, dim / 2] (`rotaryTables`). */
 export const ROTARY_TABLES = { cos: 'rotary_cos', sin: 'rotary_sin' } as const;
 
 /**
@@ -89,13 +89,13 @@ function cached(weights: InferenceWeights, ids: Value, lengths: Value, total: Va
 }
 
 /** The kernel turns heads by multiples of 16 dimensions; others are turned before they reach it. */
-function turnsInKernel({ position, attention }: DecoderSpec): boolean {
-  return position.kind === 'rotary' && attention.headDim % 16 === 0 && position.dim % 16 === 0;
+function turnsInKernel(spec: DecoderSpec): boolean {
+  return spec.attention.headDim % 16 === 0 && rotaryOf(spec).dim % 16 === 0;
 }
 
-function rotaryInputs(graph: Graph, { position }: DecoderSpec): Value[] {
-  if (position.kind !== 'rotary') return [];
-  return Object.values(ROTARY_TABLES).map((name) => input(graph, name, ['positions', position.dim / 2], 'f32'));
+function rotaryInputs(graph: Graph, spec: DecoderSpec): Value[] {
+  const { dim } = rotaryOf(spec);
+  return Object.values(ROTARY_TABLES).map((name) => input(graph, name, ['positions', dim / 2], 'f32'));
 }
 
 /** Slices that together are the whole of one value are that value: the fused projection goes on unsplit. */

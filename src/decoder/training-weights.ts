@@ -1,3 +1,4 @@
+import { LlmkitError } from '../core/errors.ts';
 import { add, cast, constant, gather, linear, parameter } from '../graph/index.ts';
 import type { Graph, Value } from '../graph/index.ts';
 import type { DecoderSpec, LinearRole } from '../model/spec.ts';
@@ -59,7 +60,14 @@ export class TrainingWeights implements DecoderWeights {
 
   linear(x: Value, layer: number, roles: readonly LinearRole[]): Value[] {
     return roles.map((role) => {
-      const { module } = matrixName(this.spec, layer, role);
+      const { module, transposed, rows } = matrixName(this.spec, layer, role);
+      if (transposed === true || rows !== undefined) {
+        const message = 'training reads matrices that are stored by themselves and as [out, in]';
+        throw new LlmkitError('bug', message, {
+          where: `${this.spec.modelType}: ${module}`,
+          got: `${role} fused or transposed`,
+        });
+      }
       const [out, inputs] = linearShape(this.spec, role);
       const weight = this.#operand(`${module}.weight`, [out, inputs]);
       const bias = linearHasBias(this.spec, role) ? this.#slot(`${module}.bias`, [out], 'f32') : undefined;
