@@ -54,6 +54,7 @@ async function child({ files, vocab, pretokenizer, out }) {
   );
   const loaded = await Promise.all(workers.map(message));
   const loadedBytes = process.memoryUsage.rss();
+  const cpu = process.cpuUsage();
   const start = performance.now();
   const sum = new WordCountsSum();
   await Promise.all(
@@ -66,10 +67,12 @@ async function child({ files, vocab, pretokenizer, out }) {
   const counted = performance.now();
   const json = trainFromCounts(counts, { vocabSize: vocab, specialTokens: ['<|endoftext|>'], pretokenizer });
   const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
   saveTokenizer(out, json);
   console.log(
     JSON.stringify({
       seconds,
+      cpuSeconds: (user + system) / 1e6,
       countSeconds: (counted - start) / 1000,
       words: counts.size,
       textBytes: loaded.reduce((total, { bytes }) => total + bytes, 0),
@@ -105,7 +108,8 @@ async function main() {
       const merges = requireSameMerges(join(out, 'tokenizer.json'), join(out, 'hf.json'));
       ours.push(a);
       theirs.push(b);
-      const rate = ({ seconds }) => `${seconds.toFixed(2)} s, ${(a.textBytes / 1e6 / seconds).toFixed(1)} MB/s`;
+      const rate = ({ seconds, cpuSeconds }) =>
+        `${seconds.toFixed(2)} s, ${(a.textBytes / 1e6 / seconds).toFixed(1)} MB/s, CPU ${cpuSeconds.toFixed(1)} s`;
       const peak = ({ peakBytes, loadedBytes }) => `peak ${gigabytes(peakBytes)} (${gigabytes(loadedBytes)} before)`;
       console.log(
         `llmkit ${rate(a)} (${a.countSeconds.toFixed(2)} s of it counting ${a.words} words), ${peak(a)} · ` +

@@ -26,10 +26,11 @@ if pretokenizer == "qwen2":
 trainer = trainers.BpeTrainer(vocab_size=vocab, special_tokens=["<|endoftext|>"], show_progress=False,
                               initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-before = peak()
+cpu = lambda: sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+before, spent = peak(), cpu()
 start = time.perf_counter()
 tokenizer.train_from_iterator(texts, trainer, length=len(texts))
 seconds = time.perf_counter() - start
-cpu = resource.getrusage(resource.RUSAGE_SELF)
+spent = cpu() - spent
 tokenizer.save(out + "/hf.json")
-print(json.dumps({"seconds": seconds, "cpuSeconds": cpu.ru_utime + cpu.ru_stime, "loadedBytes": before, "peakBytes": peak(), "version": tokenizers.__version__}))
+print(json.dumps({"seconds": seconds, "cpuSeconds": spent, "loadedBytes": before, "peakBytes": peak(), "version": tokenizers.__version__}))

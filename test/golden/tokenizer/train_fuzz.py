@@ -70,7 +70,7 @@ for extra in [1, 2, 8, 30, 300, 3000]:
     drawn = {"seed": 1000 + extra, "count": 30000}
     for options in [{}, {"max_token_length": 4, "min_frequency": 2}]:
         # (qz, qz) would be too long, also where pairs are counted anew.
-        both = [letters(**drawn), "qzqz " * 900]
+        both = [letters(**drawn), "qzqz." * 900]
         cases.append({"texts": both, "drawn": drawn, "pretokenizer": "gpt2", "special": ["<s>"], "options": options, "vocabSize": 257 + extra})
 for c in cases:
     model = train(c)
