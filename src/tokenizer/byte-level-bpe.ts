@@ -5,7 +5,7 @@ import { IdBuffer } from './id-buffer.ts';
 import { buildNormalizer } from './normalize.ts';
 import { buildFrame, type Frame } from './post-processor.ts';
 import { buildPreTokenizer, type PreTokenizer, Unsupported } from './pre-tokenizer.ts';
-import { hashOf, scanWords, UNHASHED, WordBatch } from './scan-words.ts';
+import { hashOf, UNHASHED, type Words, WordScanner } from './scan-words.ts';
 import type { ComponentJson, StreamDecoder, TextCoder, TokenizerJson } from './types.ts';
 import { WordCache } from './word-cache.ts';
 import { WordEncoder } from './word-encoder.ts';
@@ -31,7 +31,8 @@ export class ByteLevelBpe implements TextCoder {
   readonly #frame: Frame;
   readonly #encoder: WordEncoder;
   readonly #cache = new WordCache();
-  readonly #batch = new WordBatch();
+  readonly #words: WordScanner | undefined;
+  readonly #oneWord: Words = { ends: new Int32Array(1), hashes: new Int32Array(1) };
   readonly #out = new IdBuffer();
 
   constructor(json: TokenizerJson) {
@@ -40,6 +41,8 @@ export class ByteLevelBpe implements TextCoder {
     this.#vocab = new Map(Object.entries(model.vocab));
     this.#encoder = new WordEncoder(model, this.#vocab);
     this.#preTokenizer = buildPreTokenizer(json.pre_tokenizer);
+    const { scanner } = this.#preTokenizer;
+    this.#words = scanner === undefined ? undefined : new WordScanner(scanner);
     this.#frame = buildFrame(json.post_processor);
     const normalize = buildNormalizer(json.normalizer);
     this.#added = new AddedTokens(json.added_tokens, normalize);
@@ -70,9 +73,10 @@ export class ByteLevelBpe implements TextCoder {
   }
 
   #encodePlain(text: string, out: IdBuffer): void {
-    const { prefixSpace, scanner, stages } = this.#preTokenizer;
+    const { prefixSpace, stages } = this.#preTokenizer;
+    const words = this.#words;
     if (prefixSpace && text !== '' && !text.startsWith(' ')) text = ` ${text}`;
-    if (scanner === undefined) {
+    if (words === undefined) {
       for (const word of stages.reduce((pieces, stage) => stage(pieces), [text])) {
         if (word !== '') this.#encodeWord(word, out);
       }
@@ -80,14 +84,13 @@ export class ByteLevelBpe implements TextCoder {
     }
     const units = utf16Units(text);
     for (let i = 0; i < text.length;) {
-      const count = scanWords(scanner, units, i, text.length, this.#batch);
-      i = this.#encodeBatch(units, i, count, out);
+      const count = words.scan(units, i, text.length);
+      i = this.#encodeWords(units, i, words, count, out);
     }
   }
 
-  /** Appends the ids of the batch's words, the first of which starts at units[i]; returns where the last ends. */
-  #encodeBatch(units: Uint16Array, i: number, count: number, out: IdBuffer): number {
-    const { ends, hashes } = this.#batch;
+  /** Appends the ids of `count` words, the first of which starts at units[i]; returns where the last ends. */
+  #encodeWords(units: Uint16Array, i: number, { ends, hashes }: Words, count: number, out: IdBuffer): number {
     const cache = this.#cache;
     const end = ends[count - 1]!;
     // No unit has more than three bytes, and no byte more than one id.
@@ -118,11 +121,10 @@ export class ByteLevelBpe implements TextCoder {
 
   /** A word that a regular expression cut. */
   #encodeWord(word: string, out: IdBuffer): void {
-    const { ends, hashes } = this.#batch;
     const units = utf16Units(word);
-    ends[0] = word.length;
-    hashes[0] = hashOf(units, 0, word.length);
-    this.#encodeBatch(units, 0, 1, out);
+    this.#oneWord.ends[0] = word.length;
+    this.#oneWord.hashes[0] = hashOf(units, 0, word.length);
+    this.#encodeWords(units, 0, this.#oneWord, 1, out);
   }
 
   decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {}): string {

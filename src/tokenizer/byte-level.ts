@@ -25,12 +25,17 @@ const encoder = new TextEncoder();
 /** The bytes a token stands for. A token with characters outside the alphabet (an added token) is its own UTF-8. */
 export function tokenToBytes(token: string): Uint8Array {
   const bytes = new Uint8Array(token.length);
+  return writeTokenBytes(token, bytes, 0) < 0 ? encoder.encode(token) : bytes;
+}
+
+/** Writes the bytes of a token that is spelled in the byte alphabet to out[at...] and returns their end; -1 otherwise. */
+export function writeTokenBytes(token: string, out: Uint8Array, at: number): number {
   for (let i = 0; i < token.length; i++) {
     const byte = CODE_TO_BYTE[token.charCodeAt(i)]!;
-    if (byte < 0) return encoder.encode(token);
-    bytes[i] = byte;
+    if (byte < 0) return -1;
+    out[at++] = byte;
   }
-  return bytes;
+  return at;
 }
 
 /** UTF-8 of text, spelled in the byte alphabet. */
@@ -78,18 +83,18 @@ export function utf16ToUtf8(units: Uint16Array, start: number, end: number, out:
 }
 
 /**
- * Writes the UTF-16 of UTF-8 to out[at...], which must hold a unit per byte, and returns where it ends; -1 when the bytes
- * are not whole characters.
+ * Writes the UTF-16 of UTF-8 bytes[start, end) to out[at...], which must hold a unit per byte, and returns where it ends;
+ * -1 when the bytes are not whole characters.
  */
-export function utf8ToUtf16(bytes: Uint8Array, out: Uint16Array, at: number): number {
-  for (let i = 0; i < bytes.length; i++) {
+export function utf8ToUtf16(bytes: Uint8Array, start: number, end: number, out: Uint16Array, at: number): number {
+  for (let i = start; i < end; i++) {
     const first = bytes[i]!;
     if (first < 0x80) {
       out[at++] = first;
       continue;
     }
     const more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-    if (first < 0xc2 || first > 0xf4 || i + more >= bytes.length) return -1;
+    if (first < 0xc2 || first > 0xf4 || i + more >= end) return -1;
     let point = first & (0x3f >> more);
     for (let k = 1; k <= more; k++) {
       const byte = bytes[i + k]!;

@@ -16,8 +16,8 @@ export const QWEN2_PATTERN = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}
  */
 export function scannerFor(pattern: string): Scanner | undefined {
   if (pattern === GPT2_PATTERN) return scanGpt2;
-  if (pattern === LLAMA3_PATTERN) return (units, i, end) => scanLlama3(units, i, end, 3);
-  if (pattern === QWEN2_PATTERN) return (units, i, end) => scanLlama3(units, i, end, 1);
+  if (pattern === LLAMA3_PATTERN) return scanLlama3;
+  if (pattern === QWEN2_PATTERN) return scanQwen2;
   return undefined;
 }
 
@@ -36,7 +36,14 @@ const scanGpt2: Scanner = (units, i, end) => {
   return spaceEnd(units, i, end);
 };
 
-function scanLlama3(units: Uint16Array, i: number, end: number, maxDigits: number): number {
+const scanLlama3: Scanner = (units, i, end) => scanFolded(units, i, end, 3);
+const scanQwen2: Scanner = (units, i, end) => scanFolded(units, i, end, 1);
+
+/** The patterns where any character but a letter, a number or a newline may lead a word of letters. */
+export const MARKS_LEAD: ReadonlySet<Scanner> = new Set([scanLlama3, scanQwen2]);
+
+/** Llama 3's and Qwen 2's patterns, which take contractions in any case. */
+function scanFolded(units: Uint16Array, i: number, end: number, maxDigits: number): number {
   const code = units[i]!;
   if (code === APOSTROPHE) {
     const length = contraction(lower(i + 1 < end ? units[i + 1]! : 0), lower(i + 2 < end ? units[i + 2]! : 0));

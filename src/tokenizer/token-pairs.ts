@@ -62,6 +62,12 @@ export class TokenPairs {
     this.#rank = new Int32Array(texts.size).fill(NEVER);
     this.#left = new Int32Array(texts.size);
     this.#right = new Int32Array(texts.size);
+    this.#facts = new Int32Array(texts.size * STRIDE);
+    for (let at = 0; at < merges.length; at += 3) {
+      const [left, right] = [merges[at]!, merges[at + 1]!];
+      this.#facts[left * STRIDE + RIGHT_PARTNERS]! |= 1 << bitOf(right);
+      this.#facts[right * STRIDE + LEFT_PARTNERS]! |= 1 << bitOf(left);
+    }
     for (const id of byteIds) this.#state[id] = REGULAR;
     for (let at = 0; at < merges.length; at += 3) {
       this.#derive(at / 3, merges[at]!, merges[at + 1]!, merges[at + 2]!);
@@ -72,8 +78,10 @@ export class TokenPairs {
       const alone = this.#encode(texts.bytesOf(merged));
       this.#state[merged] = alone.length === 1 && alone[0] === merged ? IRREGULAR : NOT_ITSELF;
     }
-    this.#facts = new Int32Array(texts.size * STRIDE);
-    this.#gatherFacts(merges);
+    const seams = new Seams(merges, texts);
+    for (const id of byteIds) this.#gatherFacts(id, seams);
+    // In order of rank a token's parts come before it.
+    for (let at = 2; at < merges.length; at += 3) this.#gatherFacts(merges[at]!, seams);
   }
 
   /** Whether the token is the encoding of its own text; others never come out of BPE. */
@@ -84,16 +92,18 @@ export class TokenPairs {
   /** Whether [a, b] is the encoding of their text, both being encodings of their own. */
   fit(a: number, b: number): boolean {
     const facts = this.#facts;
-    let [atA, atB] = [a * STRIDE, b * STRIDE];
-    const [edgesA, edgesB] = [facts[atA + EDGES]!, facts[atB + EDGES]!];
+    let atA = a * STRIDE;
+    let atB = b * STRIDE;
+    const edgesA = facts[atA + EDGES]!;
+    const edgesB = facts[atB + EDGES]!;
     const inCharacters = (facts[atB + STARTS_WITH]! >>> edgesA) | (facts[atA + ENDS_WITH]! >>> (edgesB >> 5));
     if ((edgesA & edgesB & PLAIN) === 0 || (inCharacters & 1) !== 0) return this.#fitInBytes(a, b);
     // The walk of #neverCrossed over tokens of whole characters: no others meet at this seam.
     let limit = NO_RANK;
     for (;;) {
-      const partners = (facts[atA + RIGHT_PARTNERS]! >>> bitOf(b)) & (facts[atB + LEFT_PARTNERS]! >>> bitOf(a));
-      if ((partners & 1) !== 0 && this.#table.rank(a, b) < limit) return false;
-      const [inA, inB] = [facts[atA + RANK]!, facts[atB + RANK]!];
+      if (this.#rankOf(a, b) < limit) return false;
+      const inA = facts[atA + RANK]!;
+      const inB = facts[atB + RANK]!;
       if (inA > inB) {
         limit = inA;
         a = facts[atA + RIGHT]!;
@@ -109,7 +119,7 @@ export class TokenPairs {
 
   #fitInBytes(a: number, b: number): boolean {
     if (this.#state[a] === REGULAR && this.#state[b] === REGULAR) {
-      return this.#table.rank(a, b) === NO_RANK && this.#neverCrossed(a, b);
+      return this.#rankOf(a, b) === NO_RANK && this.#neverCrossed(a, b);
     }
     const ids = this.#encode(Buffer.concat([this.#texts.bytesOf(a), this.#texts.bytesOf(b)]));
     return ids.length === 2 && ids[0] === a && ids[1] === b;
@@ -134,7 +144,8 @@ export class TokenPairs {
   #neverCrossed(a: number, b: number): boolean {
     for (;;) {
       let limit: number;
-      const [inA, inB] = [this.#rank[a]!, this.#rank[b]!];
+      const inA = this.#rank[a]!;
+      const inB = this.#rank[b]!;
       if (inA > inB) {
         limit = inA;
         a = this.#right[a]!;
@@ -143,24 +154,18 @@ export class TokenPairs {
         limit = inB + 1;
         b = this.#left[b]!;
       }
-      if (this.#table.rank(a, b) < limit) return false;
+      if (this.#rankOf(a, b) < limit) return false;
     }
   }
 
-  #gatherFacts(merges: Int32Array): void {
+  #rankOf(a: number, b: number): number {
     const facts = this.#facts;
-    const seams = new Seams(merges, this.#texts);
-    for (let at = 0; at < merges.length; at += 3) {
-      const [left, right] = [merges[at]!, merges[at + 1]!];
-      facts[left * STRIDE + RIGHT_PARTNERS]! |= 1 << bitOf(right);
-      facts[right * STRIDE + LEFT_PARTNERS]! |= 1 << bitOf(left);
-    }
-    for (const id of this.#byteIds) this.#gather(id, seams);
-    // In order of rank a token's parts come before it.
-    for (let at = 2; at < merges.length; at += 3) this.#gather(merges[at]!, seams);
+    const right = facts[a * STRIDE + RIGHT_PARTNERS]! >>> bitOf(b);
+    return (right & (facts[b * STRIDE + LEFT_PARTNERS]! >>> bitOf(a)) & 1) === 0 ? NO_RANK : this.#table.rank(a, b);
   }
 
-  #gather(id: number, seams: Seams): void {
+  /** What `fit` asks about a token of whole characters. */
+  #gatherFacts(id: number, seams: Seams): void {
     const facts = this.#facts;
     const at = id * STRIDE;
     const unitCount = this.#texts.unitCount(id);

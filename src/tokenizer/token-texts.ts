@@ -1,4 +1,4 @@
-import { tokenToBytes, utf8ToUtf16 } from './byte-level.ts';
+import { tokenToBytes, utf8ToUtf16, writeTokenBytes } from './byte-level.ts';
 import { grown } from './word-table.ts';
 
 /** What the tokens of a vocabulary stand for, all in two arrays: their bytes, and the UTF-16 units of whole characters. */
@@ -21,12 +21,22 @@ export class TokenTexts {
     let unitEnd = 0;
     for (let id = 0; id < this.size; id++) {
       // Ids may be left out.
-      const bytes = tokenToBytes(tokens[id] ?? '');
-      if (byteEnd + bytes.length > this.bytes.length) this.bytes = grown(this.bytes, byteEnd + bytes.length);
-      if (unitEnd + bytes.length > this.units.length) this.units = grown(this.units, unitEnd + bytes.length);
-      this.bytes.set(bytes, byteEnd);
-      this.byteStarts[id + 1] = byteEnd += bytes.length;
-      unitEnd = Math.max(unitEnd, utf8ToUtf16(bytes, this.units, unitEnd));
+      const token = tokens[id] ?? '';
+      // A character outside the byte alphabet has at most three bytes a unit.
+      const room = byteEnd + 3 * token.length;
+      if (room > this.bytes.length) {
+        this.bytes = grown(this.bytes, room);
+        this.units = grown(this.units, this.bytes.length);
+      }
+      const start = byteEnd;
+      byteEnd = writeTokenBytes(token, this.bytes, start);
+      if (byteEnd < 0) {
+        const bytes = tokenToBytes(token);
+        this.bytes.set(bytes, start);
+        byteEnd = start + bytes.length;
+      }
+      this.byteStarts[id + 1] = byteEnd;
+      unitEnd = Math.max(unitEnd, utf8ToUtf16(this.bytes, start, byteEnd, this.units, unitEnd));
       this.unitStarts[id + 1] = unitEnd;
     }
   }

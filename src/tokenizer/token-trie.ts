@@ -8,10 +8,10 @@ export const NONE = -1;
  * hash table: node, unit, the node it leads to (0: none goes on from there), the token that ends there.
  */
 export class TokenTrie {
-  /** By first unit: the node it leads to and the token it is. */
-  readonly #root = new Int32Array(2 << 16);
-  #slots = new Int32Array(4 << 10);
-  #mask = (1 << 10) - 1;
+  /** By first unit: the node it leads to, the token it is, and a set of bits for the units that go on from there. */
+  readonly #root = new Int32Array(4 << 16);
+  #slots: Int32Array;
+  #mask: number;
   #used = 0;
   #nodes = 1;
   /** By token: the longest other token that it starts with, and its units. */
@@ -20,9 +20,13 @@ export class TokenTrie {
 
   /** Of the tokens that are whole characters those that `takes` takes. */
   constructor({ size, units, unitStarts }: TokenTexts, takes: (id: number) => boolean) {
+    // Each token adds between one and two steps as a rule.
+    const capacity = 2 ** Math.ceil(Math.log2(Math.max(16, 3 * size)));
+    this.#slots = new Int32Array(4 * capacity);
+    this.#mask = capacity - 1;
     this.shorter = new Int32Array(size).fill(NONE);
     this.unitCount = new Int32Array(size);
-    for (let unit = 0; unit < 1 << 16; unit++) this.#root[2 * unit + 1] = NONE;
+    for (let unit = 0; unit < 1 << 16; unit++) this.#root[4 * unit + 1] = NONE;
     for (let id = 0; id < size; id++) {
       const [start, end] = [unitStarts[id]!, unitStarts[id + 1]!];
       if (start === end || !takes(id)) continue;
@@ -37,9 +41,13 @@ export class TokenTrie {
 
   /** The longest token at units[at], which ends before `end`; NONE when there is none. */
   longest(units: Uint16Array, at: number, end: number): number {
-    const first = units[at]!;
-    let node = this.#root[2 * first]!;
-    let best = this.#root[2 * first + 1]!;
+    const root = 4 * units[at]!;
+    let node = this.#root[root]!;
+    let best = this.#root[root + 1]!;
+    if (at + 1 < end) {
+      const next = units[at + 1]!;
+      if (((this.#root[root + 2 + ((next >> 5) & 1)]! >>> next) & 1) === 0) return best;
+    }
     const slots = this.#slots;
     const mask = this.#mask;
     while (node !== 0 && ++at < end) {
@@ -59,10 +67,12 @@ export class TokenTrie {
   #insert(units: Uint16Array, start: number, end: number, id: number): void {
     const first = units[start]!;
     if (end - start === 1) {
-      this.#root[2 * first + 1] = id;
+      this.#root[4 * first + 1] = id;
       return;
     }
-    let node = this.#root[2 * first]! || (this.#root[2 * first] = this.#nodes++);
+    const next = units[start + 1]!;
+    this.#root[4 * first + 2 + ((next >> 5) & 1)]! |= 1 << next;
+    let node = this.#root[4 * first]! || (this.#root[4 * first] = this.#nodes++);
     for (let i = start + 1; i < end; i++) {
       const at = this.#step(node, units[i]!);
       if (i === end - 1) this.#slots[at + 3] = id;

@@ -102,10 +102,9 @@ export class WordEncoder {
     const texts = new TokenTexts(this.#vocab);
     const pairs = new TokenPairs(merges, this.#table, this.#merger, this.#byteIds, texts);
     const trie = new TokenTrie(texts, (id) => pairs.isEncoding(id));
-    const symbols = new Int32Array(3);
-    this.#segmenter = new Segmenter(trie, pairs, texts.size, (unit) => {
-      const n = this.#merge(Uint16Array.of(unit), 0, 1, symbols, 0);
-      return symbols.slice(0, n);
+    this.#segmenter = new Segmenter(trie, pairs, texts.size, (units) => {
+      const ids = new Int32Array(3 * units.length);
+      return ids.slice(0, this.#merge(units, 0, units.length, ids, 0));
     });
     if (this.#model.ignore_merges) this.#wholeWords = new TokenTrie(texts, () => true);
   }
