@@ -1,9 +1,7 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
-import { ioError, writeAll } from '../../io/atomic.ts';
+import { readFileSync } from 'node:fs';
+import { BufferedFile } from '../../io/buffered-file.ts';
 import type { Encoded, Item, PreparedKind } from '../types.ts';
 import { sequencesOf } from './overlength.ts';
-
-const BUFFER_BYTES = 2 ** 20;
 
 /**
  * Encoded examples in a file, between two stages: each sequence as [n, tokens, targets in bytes, padded to four], of a
@@ -11,14 +9,10 @@ const BUFFER_BYTES = 2 ** 20;
  */
 export class ItemWriter {
   items = 0;
-  readonly #path: string;
-  readonly #fd: number;
-  #pending: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #file: BufferedFile;
 
   constructor(path: string) {
-    this.#path = path;
-    this.#fd = openSync(path, 'w');
+    this.#file = new BufferedFile(path, 'the encoded rows');
   }
 
   add(item: Item): void {
@@ -29,31 +23,17 @@ export class ItemWriter {
       record.set(inputIds, 1);
       const bytes = new Uint8Array(record.buffer);
       bytes.set(isTarget, 4 * (1 + n));
-      this.#pending.push(bytes);
-      this.#bytes += bytes.length;
+      this.#file.write(bytes);
     }
     this.items++;
-    if (this.#bytes >= BUFFER_BYTES) this.#flush();
   }
 
   finish(): void {
-    this.#flush();
-    closeSync(this.#fd);
+    this.#file.finish();
   }
 
   abort(): void {
-    closeSync(this.#fd);
-  }
-
-  #flush(): void {
-    const bytes = Buffer.concat(this.#pending);
-    this.#pending = [];
-    this.#bytes = 0;
-    try {
-      writeAll(this.#fd, bytes);
-    } catch (error) {
-      throw ioError(error, 'cannot write the encoded rows', this.#path);
-    }
+    this.#file.abort();
   }
 }
 

@@ -1,6 +1,6 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import type { PrepareConfig } from '../../config/index.ts';
-import { ioError, writeAll } from '../../io/atomic.ts';
+import { BufferedFile } from '../../io/buffered-file.ts';
 import { pad, type StageName, type Work } from './work.ts';
 
 /** One dropped row: a line of explain/*.jsonl. */
@@ -12,8 +12,6 @@ export interface Explanation {
   limit: string | number;
   text?: string;
 }
-
-const BUFFER_UNITS = 2 ** 20;
 
 /** The writer of a task's dropped rows, where the config asks for them. */
 export function explainWriter(
@@ -27,38 +25,23 @@ export function explainWriter(
 
 export class ExplainWriter {
   readonly output: string;
-  readonly #path: string;
-  readonly #fd: number;
-  #pending = '';
+  readonly #file: BufferedFile;
 
   constructor(work: Work, stage: StageName, index: number) {
     mkdirSync(work.path('explain'), { recursive: true });
     this.output = `explain/${stage}-${pad(index)}.jsonl`;
-    this.#path = work.path(this.output);
-    this.#fd = openSync(this.#path, 'w');
+    this.#file = new BufferedFile(work.path(this.output), 'the dropped rows');
   }
 
   write(row: Explanation): void {
-    this.#pending += `${JSON.stringify(row)}\n`;
-    if (this.#pending.length >= BUFFER_UNITS) this.#flush();
+    this.#file.write(`${JSON.stringify(row)}\n`);
   }
 
   finish(): void {
-    this.#flush();
-    closeSync(this.#fd);
+    this.#file.finish();
   }
 
   abort(): void {
-    closeSync(this.#fd);
-  }
-
-  #flush(): void {
-    const bytes = Buffer.from(this.#pending, 'utf8');
-    this.#pending = '';
-    try {
-      writeAll(this.#fd, bytes);
-    } catch (error) {
-      throw ioError(error, 'cannot write the dropped rows', this.#path);
-    }
+    this.#file.abort();
   }
 }

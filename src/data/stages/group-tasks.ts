@@ -1,5 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
-import { ioError, writeAll } from '../../io/atomic.ts';
+import { BufferedFile } from '../../io/buffered-file.ts';
 import { GroupTable } from '../dedup/group-table.ts';
 import { HASH_BYTES, type Part, readBand, readHashes } from './parts.ts';
 import type { Pulse } from './pulse.ts';
@@ -71,13 +70,9 @@ async function groupTask(
   const file = `edges/${stage}-${pad(index)}`;
   let count = 0;
   let base = 0;
-  const fd = openSync(work.path(file), 'w');
+  const out = new BufferedFile(work.path(file), 'the duplicates');
   const flush = () => {
-    try {
-      writeAll(fd, new Uint8Array(Uint32Array.from(edges).buffer));
-    } catch (error) {
-      throw ioError(error, 'cannot write the duplicates', work.path(file));
-    }
+    out.write(new Uint8Array(Uint32Array.from(edges).buffer));
     count += edges.length / 2;
     edges.length = 0;
   };
@@ -93,8 +88,10 @@ async function groupTask(
       if (wait !== undefined) await wait;
     }
     flush();
-  } finally {
-    closeSync(fd);
+    out.finish();
+  } catch (error) {
+    out.abort();
+    throw error;
   }
   return { outputs: [file], result: { edges: count, file } };
 }

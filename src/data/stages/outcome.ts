@@ -4,7 +4,7 @@ import { Lengths } from '../encode/lengths.ts';
 import { addCounts, addDrops, addTally, emptyTally, type RowTally } from '../tally.ts';
 import type { EncodeResult } from './encode-task.ts';
 import type { LanguageTally } from './language-sample.ts';
-import { MOST_ERRORS, type ReadResult } from './read-task.ts';
+import { emptyRead, MOST_ERRORS, type ReadResult } from './read-task.ts';
 
 /** What the tasks of `read` did, added up in the order of the shards. */
 export interface ReadOutcome extends Omit<ReadResult, 'parts'> {
@@ -15,19 +15,7 @@ export interface ReadOutcome extends Omit<ReadResult, 'parts'> {
 }
 
 export function addReads(results: readonly ReadResult[]): ReadOutcome {
-  const sum: ReadOutcome = {
-    shardRows: results.map((result) => result.read),
-    kept: 0,
-    read: 0,
-    malformed: emptyTally(),
-    errors: [],
-    empty: emptyTally(),
-    stages: {},
-    drops: {},
-    flags: {},
-    counts: {},
-    languages: { sampled: 0, rows: {} },
-  };
+  const sum: ReadOutcome = { shardRows: results.map((result) => result.read), kept: 0, ...emptyRead() };
   for (const result of results) {
     sum.read += result.read;
     sum.kept += result.parts.reduce((rows, part) => rows + part.rows, 0);

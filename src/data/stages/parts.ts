@@ -1,13 +1,12 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { LlmkitError } from '../../core/errors.ts';
-import { ioError, writeAll } from '../../io/atomic.ts';
+import { BufferedFile } from '../../io/buffered-file.ts';
 import { readLines } from '../../io/lines.ts';
 import type { Example } from '../types.ts';
 import { pad, type Work } from './work.ts';
 
 /** Bytes of rows after which a task of `read` begins another part: what the later stages take at a time. */
 const PART_BYTES = 32 * 2 ** 20;
-const BUFFER_BYTES = 2 ** 20;
 export const HASH_BYTES = 16;
 
 /** A run of rows as `read` leaves it; the later stages work part by part. */
@@ -50,10 +49,7 @@ export class PartWriter {
   readonly #task: number;
   readonly #source: number;
   readonly #bands: number;
-  #fd: number | undefined;
-  #pending: string[] = [];
-  #pendingUnits = 0;
-  #bytes = 0;
+  #file: BufferedFile | undefined;
   #facts: RowFacts[] = [];
 
   /** @param bands of MinHash; 0 where near duplicates are not looked for. */
@@ -65,55 +61,34 @@ export class PartWriter {
   }
 
   append(example: Example, facts: RowFacts): void {
-    this.#fd ??= this.#open();
-    const line = `${JSON.stringify(example)}\n`;
-    this.#pending.push(line);
-    this.#pendingUnits += line.length;
+    this.#file ??= this.#create('rows');
+    this.#file.write(`${JSON.stringify(example)}\n`);
     this.#facts.push(facts);
-    if (this.#pendingUnits >= BUFFER_BYTES) this.#flush();
-    if (this.#bytes >= PART_BYTES) this.#end();
+    if (this.#file.bytes >= PART_BYTES) this.#end();
   }
 
   finish(): void {
-    if (this.#fd !== undefined) this.#end();
+    if (this.#file !== undefined) this.#end();
   }
 
   abort(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd);
-    this.#fd = undefined;
+    this.#file?.abort();
+    this.#file = undefined;
   }
 
   get #name(): string {
     return `${pad(this.#task)}-${pad(this.parts.length)}`;
   }
 
-  #open(): number {
-    return this.#create('rows');
-  }
-
-  #create(column: Column | 'rows'): number {
+  #create(column: Column | 'rows'): BufferedFile {
     const path = partFile(this.#name, column);
     this.outputs.push(path);
-    try {
-      return openSync(this.#work.path(path), 'w');
-    } catch (error) {
-      throw ioError(error, 'cannot write the rows', this.#work.path(path));
-    }
-  }
-
-  #flush(): void {
-    const bytes = Buffer.from(this.#pending.join(''), 'utf8');
-    this.#pending = [];
-    this.#pendingUnits = 0;
-    this.#bytes += bytes.length;
-    this.#write(this.#fd!, bytes);
+    return new BufferedFile(this.#work.path(path), 'the rows');
   }
 
   #end(): void {
-    this.#flush();
-    closeSync(this.#fd!);
-    this.#fd = undefined;
-    this.#bytes = 0;
+    this.#file!.finish();
+    this.#file = undefined;
     const facts = this.#facts;
     this.#facts = [];
     const rows = facts.length;
@@ -135,22 +110,11 @@ export class PartWriter {
     }
     for (const [column, values] of Object.entries({ hashes, places, lengths, bands })) {
       if (column === 'bands' && this.#bands === 0) continue;
-      const fd = this.#create(column as Column);
-      try {
-        this.#write(fd, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-      } finally {
-        closeSync(fd);
-      }
+      const file = this.#create(column as Column);
+      file.write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+      file.finish();
     }
     this.parts.push({ name: this.#name, rows, source: this.#source, characters });
-  }
-
-  #write(fd: number, bytes: Uint8Array): void {
-    try {
-      writeAll(fd, bytes);
-    } catch (error) {
-      throw ioError(error, 'cannot write the rows', this.#work.dir);
-    }
   }
 }
 

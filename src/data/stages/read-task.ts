@@ -42,6 +42,21 @@ export interface ReadResult {
   evaluation?: Decontamination['evaluation'];
 }
 
+/** Nothing read yet. */
+export function emptyRead(): Omit<ReadResult, 'parts'> {
+  return {
+    read: 0,
+    malformed: emptyTally(),
+    errors: [],
+    empty: emptyTally(),
+    stages: {},
+    drops: {},
+    flags: {},
+    counts: {},
+    languages: { sampled: 0, rows: {} },
+  };
+}
+
 /** Reads a shard: maps its rows, runs the row steps over them, and writes what is left with what dedup needs. */
 export async function readTask(
   work: Work,
@@ -58,18 +73,7 @@ export async function readTask(
   const hasher = near === false ? undefined : new MinHasher({ ...split, ngram: near.ngram, seed: plan.seed });
   const writer = new PartWriter(work, index, source, split.bands);
   const explain = explainWriter(work, config, 'read', index);
-  const result: ReadResult = {
-    parts: writer.parts,
-    read: 0,
-    malformed: emptyTally(),
-    errors: [],
-    empty: emptyTally(),
-    stages: {},
-    drops: {},
-    flags: {},
-    counts: {},
-    languages: { sampled: 0, rows: {} },
-  };
+  const result: ReadResult = { parts: writer.parts, ...emptyRead() };
   const sample = new LanguageSample(result.languages);
   const before = steps.map((step) => ({ ...step.counts }));
   const refuse = (error: unknown, where: string) => {
