@@ -4,7 +4,7 @@ import { NONE, type TokenTrie } from './token-trie.ts';
 import { grown } from './word-table.ts';
 
 /** Two characters in pieces are rare; beyond so many of them words are merged. */
-const MOST_PAIRS = 1 << 14;
+const MOST_PAIRS = 1 << 16;
 
 /**
  * BPE of one word in time linear in its length, from left to right: the longest token that fits the one before it, and
