@@ -19,6 +19,8 @@ export interface Planned {
   inputs: FileRecord[];
   /** Where the config names each source, for errors. */
   sourceWhere: string[];
+  /** Rows in all, at most, where that can be told before reading. */
+  rows: number | undefined;
 }
 
 /**
@@ -51,11 +53,13 @@ export async function makePlan(loaded: LoadedConfig, context: DataContext, shard
     },
   };
   const inputs: FileRecord[] = [];
+  let total: number | undefined = 0;
   const progress = new StageProgress(context, 'plan', undefined);
   for (const [source, sourceConfig] of config.sources.entries()) {
     for (const file of await filesOfSource(loaded.resolvePath(sourceConfig.path), sourceConfig, sourceWhere[source]!)) {
       if (context.signal.aborted) throw new LlmkitError('interrupted', INTERRUPTED);
-      const { shards, sha256, bytes } = await shardsOf(file, shardBytes);
+      const { shards, sha256, bytes, rows } = await shardsOf(file, shardBytes);
+      total = total === undefined || rows === undefined ? undefined : total + rows;
       inputs.push({ path: file.path, sha256, bytes });
       const mapping = await announce(file, shards, sourceConfig, context);
       const index = plan.files.push({ file, source, mapping }) - 1;
@@ -75,7 +79,7 @@ export async function makePlan(loaded: LoadedConfig, context: DataContext, shard
     loaded.where('prepare.overlength'),
   );
   progress.end(`${plan.files.length} files in ${plan.shards.length} parts`);
-  return { plan, inputs, sourceWhere };
+  return { plan, inputs, sourceWhere, rows: total };
 }
 
 /** Recognizes the rows of a file by the first that can be read, and says what was found. */

@@ -114,7 +114,7 @@ async function runStages(
     progress.end(told());
   };
   try {
-    await stage('read', undefined, () => {
+    await stage('read', planned.rows, () => {
       const { read, kept } = addReads(work.results<ReadResult>('read', runner.count('read')));
       return `${formatCount(read)} rows read, ${formatCount(kept)} kept`;
     });

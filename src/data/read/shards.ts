@@ -24,6 +24,8 @@ export interface Cut {
   shards: Shard[];
   sha256: string;
   bytes: number;
+  /** How many rows it has at most, where a row is a line or the file says it; for progress. */
+  rows?: number;
 }
 
 const SHARD_BYTES = 32 * 2 ** 20;
@@ -48,7 +50,8 @@ export async function shardsOf(file: SourceFile, targetBytes: number = SHARD_BYT
   const sha256 = hash.digest('hex');
   if (file.format === 'parquet' && file.packing === 'none') {
     const ranges = await rangesOfParquet(file.path, file.name, targetBytes);
-    return { shards: ranges.map((range) => ({ file, ...range, firstRow: range.start + 1 })), sha256, bytes };
+    const shards = ranges.map((range) => ({ file, ...range, firstRow: range.start + 1 }));
+    return { shards, sha256, bytes, rows: ranges.at(-1)?.end ?? 0 };
   }
   const starts = borders.starts.filter(({ start }) => start < bytes);
   const shards = starts.map(({ start, firstRow }, i) => ({
@@ -61,6 +64,7 @@ export async function shardsOf(file: SourceFile, targetBytes: number = SHARD_BYT
     shards: bytes === 0 ? [{ file, start: 0, end: 0, firstRow: 1 }] : shards,
     sha256,
     bytes,
+    ...(borders.wanted && file.sampleBy !== 'paragraph' ? { rows: borders.lines } : {}),
   };
 }
 
@@ -79,6 +83,11 @@ class Borders {
     this.wanted = file.packing === 'none' && file.placeStyle === 'line';
     this.#paragraphs = file.format === 'txt' && file.sampleBy === 'paragraph';
     this.#targetBytes = targetBytes;
+  }
+
+  /** Lines of all that was looked at, one more than ended. */
+  get lines(): number {
+    return this.#lines + 1;
   }
 
   look(chunk: Buffer, position: number): void {
