@@ -4,6 +4,7 @@
 // A line of a file is one document, {"text": ...}; bench/corpora.mjs makes such files, bench/corpora.json names them.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -14,23 +15,26 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { loadTokenizer } from '../dist/tokenizer/index.js';
 
 const self = fileURLToPath(import.meta.url);
-if (!isMainThread) await work(workerData);
+if (!isMainThread) work(workerData);
 else if (process.argv[2] === '--child') await child(...process.argv.slice(3));
 else main();
 
-/** Encodes every `step`th document from the `first`; the clock runs from the main thread's word to the answer. */
-async function work({ dir, path, first, step }) {
+/** Encodes every `step`th document from the `first` when told to, and answers; then tells what came out. */
+function work({ dir, path, first, step }) {
   const tokenizer = loadTokenizer(dir);
   const docs = readDocuments(path).filter((_, i) => i % step === first);
-  const told = new Promise((resolve) => parentPort.once('message', resolve));
-  parentPort.postMessage('ready');
-  await told;
-  const encodings = docs.map((doc) => tokenizer.encode(doc));
-  parentPort.postMessage('done');
-  parentPort.postMessage({
-    tokens: encodings.reduce((sum, ids) => sum + ids.length, 0),
-    digests: encodings.map((ids) => createHash('sha256').update(ids).digest('hex')),
+  let encodings = [];
+  parentPort.on('message', (task) => {
+    if (task === 'encode') {
+      encodings = docs.map((doc) => tokenizer.encode(doc));
+      parentPort.postMessage('done');
+      return;
+    }
+    const tokens = encodings.reduce((sum, ids) => sum + ids.length, 0);
+    parentPort.postMessage({ tokens, digests: encodings.map((ids) => createHash('sha256').update(ids).digest('hex')) });
+    parentPort.close();
   });
+  parentPort.postMessage('ready');
 }
 
 /** One measured run of llmkit's; prints the line that the peer prints. */
@@ -40,13 +44,14 @@ async function child(dir, path, threads) {
     { length: step },
     (_, first) => new Worker(self, { workerData: { dir, path, first, step } }),
   );
-  const answers = () => Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('message', resolve))));
+  const answers = () => Promise.all(workers.map((worker) => once(worker, 'message')));
   await answers();
   const start = performance.now();
-  for (const worker of workers) worker.postMessage('go');
+  for (const worker of workers) worker.postMessage('encode');
   await answers();
   const seconds = (performance.now() - start) / 1000;
-  const parts = await answers();
+  for (const worker of workers) worker.postMessage('report');
+  const parts = (await answers()).map(([part]) => part);
   const count = parts.reduce((sum, { digests }) => sum + digests.length, 0);
   const all = createHash('sha256');
   for (let i = 0; i < count; i++) all.update(parts[i % step].digests[Math.floor(i / step)]);
