@@ -69,7 +69,7 @@ export class MergeCorpus {
     this.#touched = new Int32Array(2 * this.#after);
     const { starts } = counts;
     const bytes = counts.counts.reduce((sum, count, w) => sum + count * (starts[w + 1]! - starts[w]!), 0);
-    this.#fewest = Math.max(this.#minFrequency, bytes / (FEWEST_SHARE * limits.numMerges));
+    this.#fewest = Math.max(this.#minFrequency, bytes / (FEWEST_SHARE * Math.max(1, limits.numMerges)));
     this.#countPairs();
   }
 
