@@ -5,8 +5,11 @@ import { readLines } from '../../io/lines.ts';
 import type { Example } from '../types.ts';
 import { pad, type Work } from './work.ts';
 
-/** Bytes of rows after which a task of `read` begins another part: what the later stages take at a time. */
-const PART_BYTES = 32 * 2 ** 20;
+/**
+ * Bytes of rows after which a task of `read` begins another part: what the later stages take at a time. Twice what such a
+ * task reads, so that a shard of lines gives one part; a large file that is one shard gives many.
+ */
+const PART_BYTES = 64 * 2 ** 20;
 export const HASH_BYTES = 16;
 
 /** A run of rows as `read` leaves it; the later stages work part by part. */
