@@ -73,10 +73,10 @@ export class ByteLevelBpe implements TextCoder {
   }
 
   #encodePlain(text: string, out: IdBuffer): void {
-    const { prefixSpace, stages } = this.#preTokenizer;
+    const { prefixSpace, scannerExcept, stages } = this.#preTokenizer;
     const words = this.#words;
     if (prefixSpace && text !== '' && !text.startsWith(' ')) text = ` ${text}`;
-    if (words === undefined) {
+    if (words === undefined || scannerExcept?.test(text) === true) {
       for (const word of stages.reduce((pieces, stage) => stage(pieces), [text])) {
         if (word !== '') this.#encodeWord(word, out);
       }

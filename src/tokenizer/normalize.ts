@@ -1,7 +1,7 @@
 import { Unsupported } from './pre-tokenizer.ts';
 import type { ComponentJson } from './types.ts';
 import { INERT } from './unicode-ranges.ts';
-import { rangesOf } from './unicode.ts';
+import { classOf } from './unicode.ts';
 
 type Form = 'NFC' | 'NFD' | 'NFKC' | 'NFKD';
 
@@ -33,10 +33,6 @@ function normalize(text: string, form: Form): string {
 let inertPattern: RegExp | undefined;
 
 function inert(): RegExp {
-  if (inertPattern === undefined) {
-    const hex = (point: number): string => String.raw`\u{${point.toString(16)}}`;
-    const ranges = rangesOf(INERT).map(([start, end]) => `${hex(start)}-${hex(end - 1)}`);
-    inertPattern = new RegExp(`([${ranges.join('')}])`, 'u');
-  }
+  inertPattern ??= new RegExp(`([${classOf(INERT)}])`, 'u');
   return inertPattern;
 }

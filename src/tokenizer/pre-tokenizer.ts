@@ -1,13 +1,17 @@
 import { translatePattern, UnsupportedPattern } from './pattern.ts';
-import { GPT2_PATTERN, type Scanner, scannerFor } from './scan.ts';
+import { GPT2_PATTERN, scanDigitsGpt2, scanGpt2, type Scanner, scannerFor } from './scan.ts';
 import type { ComponentJson } from './types.ts';
 import { utf16Units } from './byte-level.ts';
+import { DIGITS_ONLY, NUMBERS } from './unicode-ranges.ts';
+import { classOf } from './unicode.ts';
 
 /** How text between added tokens is cut into words: by a scanner, or by stages that each refine the pieces. */
 export interface PreTokenizer {
   /** ByteLevel's add_prefix_space, where it is the first thing that happens to the text. */
   prefixSpace: boolean;
   scanner: Scanner | undefined;
+  /** Texts that it matches are cut by the stages. */
+  scannerExcept: RegExp | undefined;
   stages: Stage[];
 }
 
@@ -33,8 +37,17 @@ export function buildPreTokenizer(json: ComponentJson | null): PreTokenizer {
   }
   const prefixSpace = last['add_prefix_space'] === true;
   if (prefixSpace && parts.length > 1) throw new Unsupported('its ByteLevel adds a space after another split');
-  const scanner = stages.length === 1 ? scans[0] : undefined;
-  return { prefixSpace, scanner, stages: stages.length === 0 ? [(pieces) => pieces] : stages };
+  const digitsFirst = stages.length === 2 && isSingleDigits(parts[0]!) && scans[1] === scanGpt2;
+  return {
+    prefixSpace,
+    scanner: digitsFirst ? scanDigitsGpt2 : stages.length === 1 ? scans[0] : undefined,
+    scannerExcept: digitsFirst ? new RegExp(`[${classOf(DIGITS_ONLY)}]`, 'u') : undefined,
+    stages: stages.length === 0 ? [(pieces) => pieces] : stages,
+  };
+}
+
+function isSingleDigits(part: ComponentJson): boolean {
+  return part.type === 'Digits' && part['individual_digits'] === true;
 }
 
 function scannerOf(part: ComponentJson): Scanner | undefined {
@@ -60,8 +73,8 @@ function scanStage(scanner: Scanner): Stage {
 
 function regexStage(part: ComponentJson): Stage {
   if (part.type === 'Digits') {
-    const behavior = part['individual_digits'] === true ? 'Isolated' : 'Contiguous';
-    return splitStage(/\p{N}/gu, behavior, false);
+    const digit = new RegExp(`[${classOf(NUMBERS)}${classOf(DIGITS_ONLY)}]`, 'gu');
+    return splitStage(digit, isSingleDigits(part) ? 'Isolated' : 'Contiguous', false);
   }
   if (part.type !== 'Split') throw new Unsupported(`its pre-tokenizer has ${part.type}`);
   const pattern = part['pattern'] as { Regex?: string; String?: string };

@@ -10,13 +10,16 @@ export const LLAMA3_PATTERN = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L
 /** Qwen 2's: Llama 3's with numbers digit by digit. */
 export const QWEN2_PATTERN = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
 
+/** GPT-4's, which takes the same words as Llama 3's. */
+export const CL100K_PATTERN = String.raw`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`;
+
 /**
- * The three patterns, written out by hand: several times faster than the regular expressions, and their `\s` is
+ * The patterns, written out by hand: several times faster than the regular expressions, and their `\s` is
  * Unicode's white space (JavaScript's has U+FEFF and lacks U+0085).
  */
 export function scannerFor(pattern: string): Scanner | undefined {
   if (pattern === GPT2_PATTERN) return scanGpt2;
-  if (pattern === LLAMA3_PATTERN) return scanLlama3;
+  if (pattern === LLAMA3_PATTERN || pattern === CL100K_PATTERN) return scanLlama3;
   if (pattern === QWEN2_PATTERN) return scanQwen2;
   return undefined;
 }
@@ -24,7 +27,7 @@ export function scannerFor(pattern: string): Scanner | undefined {
 const APOSTROPHE = 0x27;
 const BLANK = 0x20;
 
-const scanGpt2: Scanner = (units, i, end) => {
+export const scanGpt2: Scanner = (units, i, end) => {
   const code = units[i]!;
   if (code === APOSTROPHE) {
     const length = contraction(i + 1 < end ? units[i + 1]! : 0, i + 2 < end ? units[i + 2]! : 0);
@@ -38,6 +41,17 @@ const scanGpt2: Scanner = (units, i, end) => {
 
 const scanLlama3: Scanner = (units, i, end) => scanFolded(units, i, end, 3);
 const scanQwen2: Scanner = (units, i, end) => scanFolded(units, i, end, 1);
+
+/** GPT-2's pattern in the pieces between digits, which stand alone (SmolLM). */
+export const scanDigitsGpt2: Scanner = (units, i, end) => {
+  if (classAt(units, i, end) === NUMBER) return i + (isPair(units, i, end) ? 2 : 1);
+  const wordEnd = scanGpt2(units, i, end);
+  // White space before a digit ends a piece, so none of it is left for a next word; nor does a blank lead the digit.
+  let spaceEnd = i;
+  while (spaceEnd < end && isSpace(units[spaceEnd]!)) spaceEnd++;
+  const beforeDigit = spaceEnd > i && spaceEnd < end && classAt(units, spaceEnd, end) === NUMBER;
+  return beforeDigit ? spaceEnd : wordEnd;
+};
 
 /** The patterns where any character but a letter, a number or a newline may lead a word of letters. */
 export const MARKS_LEAD: ReadonlySet<Scanner> = new Set([scanLlama3, scanQwen2]);

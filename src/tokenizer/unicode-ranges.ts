@@ -42,6 +42,8 @@ export const NUMBERS =
   'ut 1e 1ts a bq a dy a 6v a jw 9 3k a lz 1n 1 3 1 4 24 19 1 f qq d 25f a';
 /** white space, \s: pairs of gap and length in base 36. */
 export const SPACES = '9 5 i 1 2s 1 q 1 4bj 1 1vj b t 2 5 1 1b 1 334 1';
+/** numbers to the Digits pre-tokenizer that are none to \p{N}: pairs of gap and length in base 36. */
+export const DIGITS_ONLY = '1kgw a g7e 3';
 /** what the normalizers leave alone, as no character yet: pairs of gap and length in base 36. */
 export const INERT =
   'oo 2 6 4 7 1 1 1 k 1 b1 1 12 2 1e 2 3 1 1j 8 r 4 6 b 7i 1 1o 2 2t e 1n 3 1c 2 f 1 s 2 1 1 b 5 v 1 2 e 16 ' +

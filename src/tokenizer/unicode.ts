@@ -39,6 +39,14 @@ export function rangesOf(written: string): [start: number, end: number][] {
   return ranges;
 }
 
+/** What stands between the brackets of a regular expression's class for such ranges. */
+export function classOf(written: string): string {
+  const hex = (point: number): string => String.raw`\u{${point.toString(16)}}`;
+  return rangesOf(written)
+    .map(([start, end]) => `${hex(start)}-${hex(end - 1)}`)
+    .join('');
+}
+
 /** Whether a character starts at units[i] that takes two units. */
 export function isPair(units: Uint16Array, i: number, end: number): boolean {
   return (units[i]! & 0xfc00) === 0xd800 && i + 1 < end && (units[i + 1]! & 0xfc00) === 0xdc00;

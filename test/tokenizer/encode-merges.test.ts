@@ -10,6 +10,7 @@ interface Fixture {
   cases: { merges: [string, string][]; made: string[]; ignoreMerges: boolean; texts: string[]; ids: number[][] }[];
   texts: string[];
   forms: Record<string, string[]>;
+  digits: { json: TokenizerJson; texts: string[]; ids: number[][] };
 }
 const fixture = readFixture<Fixture>('encode-merges.json.gz');
 
@@ -55,6 +56,12 @@ describe('merges that no training gives: in any order, several for one token, ac
       }
     });
   }
+});
+
+test('digits apart, then words: numbers of any script and age, with white space around them', () => {
+  const { json, texts, ids } = fixture.digits;
+  const tokenizer = tokenizerFromJson(json);
+  for (const [i, text] of texts.entries()) expect([text, [...tokenizer.encode(text)]]).toEqual([text, ids[i]]);
 });
 
 describe('normal forms', () => {

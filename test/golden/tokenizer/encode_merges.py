@@ -1,9 +1,9 @@
-"""Ids from HF tokenizers for vocabularies whose merges no training would give, and for normal forms of new characters.
+"""Ids from HF tokenizers for vocabularies whose merges no training would give, for digits apart, for new characters.
 
 Merges in any order, several that make one token, merges across the bytes of characters. Writes encode-merges.json.gz."""
 import gzip, json, os, random, sys
 import tokenizers
-from tokenizers import Tokenizer, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 PRINTABLE = [b for b in range(256) if 0x21 <= b <= 0x7E or 0xA1 <= b <= 0xAC or b >= 0xAE]
@@ -65,7 +65,18 @@ POINTS = list(range(0x300, 0x340)) + [0x7FD, 0x898, 0x8CA, 0x9FE, 0xC3C, 0xD3B, 
           0x2126, 0x1100, 0x1161, 0x11A8] + [ord(c) for c in "aeioqéÅfiㄱ가각中"]
 texts = ["".join(chr(rng.choice(POINTS)) for _ in range(rng.randint(1, 12))) for _ in range(500)]
 forms = {form: [getattr(normalizers, form)().normalize_str(x) for x in texts] for form in ("NFC", "NFD", "NFKC", "NFKD")}
-data = {"versions": {"python": sys.version.split()[0], "tokenizers": tokenizers.__version__}, "bytes": ALPHABET, "cases": cases, "texts": texts, "forms": forms}
+# Digits apart, then GPT-2's pattern (SmolLM): white space and marks around numbers of several scripts and ages.
+NUMBERS = ["1", "23", "٣", "Ⅷ", "½", "𝟙", "\U00011de0", "\U00016ff4", "一"]
+AROUND = [" ", "  ", "\n", " \n ", "\t", "\u00a0", "\u3000", "a", "don't", "'s", "'", "-", "--", "中文", "，", "😂"]
+mixed = ["".join(rng.choice(NUMBERS if rng.random() < 0.4 else AROUND) for _ in range(rng.randint(1, 14))) for _ in range(600)]
+t = Tokenizer(models.BPE())
+t.decoder = decoders.ByteLevel()
+# Trained without the digits apart: a space that belongs to a number would show.
+t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+t.train_from_iterator(mixed, trainers.BpeTrainer(vocab_size=420, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+digits = {"json": json.loads(t.to_str()), "texts": mixed, "ids": [t.encode(x).ids for x in mixed]}
+data = {"versions": {"python": sys.version.split()[0], "tokenizers": tokenizers.__version__}, "bytes": ALPHABET, "cases": cases, "texts": texts, "forms": forms, "digits": digits}
 out = os.path.join(os.path.dirname(os.path.abspath(__file__)), "encode-merges.json.gz")
 open(out, "wb").write(gzip.compress(json.dumps(data, ensure_ascii=False).encode(), 9, mtime=0))
 print(len(cases), sum(len(c["merges"]) for c in cases), os.path.getsize(out))

@@ -53,11 +53,19 @@ def inert():
     return sorted(set(found))
 
 
+def digits_only():
+    """What the Digits pre-tokenizer takes for a number beside \\p{N}: it has newer tables."""
+    digits, numbers = pre_tokenizers.Digits(individual_digits=True), set(matches(r"\p{N}"))
+    apart = {piece for piece, _ in digits.pre_tokenize_str("a".join(text)) if len(piece) == 1 and piece != "a"}
+    return sorted({ord(c) for c in apart} - numbers)
+
+
 print(f"// Made by test/golden/tokenizer/unicode_ranges.py with tokenizers {tokenizers.__version__}. Do not edit.\n")
 for name, points, doc in [
     ("LETTERS", matches(r"\p{L}"), "letters, \\p{L}"),
     ("NUMBERS", matches(r"\p{N}"), "numbers, \\p{N}"),
     ("SPACES", matches(r"\s"), "white space, \\s"),
+    ("DIGITS_ONLY", digits_only(), "numbers to the Digits pre-tokenizer that are none to \\p{N}"),
     ("INERT", inert(), "what the normalizers leave alone, as no character yet"),
 ]:
     print(f"/** {doc}: pairs of gap and length in base 36. */")
