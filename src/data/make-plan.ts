@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { LoadedConfig } from '../config/index.ts';
 import { sourceSchema } from '../config/schema/prepare.ts';
 import { LlmkitError } from '../core/errors.ts';
@@ -26,10 +27,11 @@ export interface Planned {
 /**
  * Finds the files of every source, hashes them, cuts them into shards, and recognizes their rows.
  *
- * @param shardBytes input that one task of `read` takes. *
+ * @param shardBytes input that one task of `read` takes; by the size of the file unless given.
+ *
  * @throws LlmkitError('config' or 'data') for sources that are missing, empty or of unknown form.
  */
-export async function makePlan(loaded: LoadedConfig, context: DataContext, shardBytes: number): Promise<Planned> {
+export async function makePlan(loaded: LoadedConfig, context: DataContext, shardBytes?: number): Promise<Planned> {
   const { prepare: config, seed } = loaded.config;
   if (config.sources.length === 0) {
     throw loaded.missing(
@@ -58,7 +60,10 @@ export async function makePlan(loaded: LoadedConfig, context: DataContext, shard
   for (const [source, sourceConfig] of config.sources.entries()) {
     for (const file of await filesOfSource(loaded.resolvePath(sourceConfig.path), sourceConfig, sourceWhere[source]!)) {
       if (context.signal.aborted) throw new LlmkitError('interrupted', INTERRUPTED);
-      const { shards, sha256, bytes, rows } = await shardsOf(file, shardBytes);
+      const { shards, sha256, bytes, rows } = await shardsOf(
+        file,
+        shardBytes ?? shardBytesFor(statSync(file.path).size),
+      );
       total = total === undefined || rows === undefined ? undefined : total + rows;
       inputs.push({ path: file.path, sha256, bytes });
       const mapping = await announce(file, shards, sourceConfig, context);
@@ -80,6 +85,14 @@ export async function makePlan(loaded: LoadedConfig, context: DataContext, shard
   );
   progress.end(`${plan.files.length} files in ${plan.shards.length} parts`);
   return { plan, inputs, sourceWhere, rows: total };
+}
+
+const MOST_SHARD_BYTES = 32 * 2 ** 20;
+const LEAST_SHARD_BYTES = 4 * 2 ** 20;
+
+/** A 16th of a file, so that threads have about as much to do as one another; but no less than is worth a task. */
+function shardBytesFor(fileBytes: number): number {
+  return Math.min(MOST_SHARD_BYTES, Math.max(LEAST_SHARD_BYTES, Math.ceil(fileBytes / 16)));
 }
 
 /** Recognizes the rows of a file by the first that can be read, and says what was found. */

@@ -39,12 +39,11 @@ export interface PrepareOptions {
   threads?: number | undefined;
   /** Input that is worth the start of another thread. */
   bytesPerThread?: number;
-  /** Input that one task reads. Where rows are packed together depends on it. */
+  /** Input that one task reads; by the size of the file unless given. Which rows are packed together depends on it. */
   shardBytes?: number;
 }
 
 const BYTES_PER_THREAD = 8e6;
-const SHARD_BYTES = 32 * 2 ** 20;
 
 /**
  * Makes prepared/: read, map, clean, filter, dedup, split, tokenize, mask, pack, write. Each stage is a set of tasks that
@@ -61,7 +60,7 @@ export async function prepare(
   context: DataContext,
   options: PrepareOptions = {},
 ): Promise<Preparation> {
-  const planned = await makePlan(config, context, options.shardBytes ?? SHARD_BYTES);
+  const planned = await makePlan(config, context, options.shardBytes);
   checkOutput(dir, planned);
   await recoverDir(dir);
   if (options.force !== true && unchanged(dir, config, planned.inputs) !== undefined) {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { LlmkitError, type ErrorRecord } from '../../core/errors.ts';
 import { bandsForThreshold } from '../dedup/bands.ts';
 import { MinHasher } from '../dedup/minhash.ts';
@@ -14,9 +13,10 @@ import type { LanguageTally } from './language-sample.ts';
 import { LanguageSample } from './language-sample.ts';
 import type { ExplainWriter } from './explain.ts';
 import { explainWriter } from './explain.ts';
-import { HASH_BYTES, type Part, PartWriter } from './parts.ts';
+import { type Part, PartWriter } from './parts.ts';
 import type { Plan } from './plan.ts';
 import type { Pulse } from './pulse.ts';
+import { RowHasher } from './row-hash.ts';
 import { addCounts, addDrop, addRow, type DropTally, emptyTally, type RowTally } from '../tally.ts';
 import type { Work } from './work.ts';
 
@@ -74,6 +74,7 @@ export async function readTask(
   const writer = new PartWriter(work, index, source, split.bands);
   const explain = explainWriter(work, config, 'read', index);
   const result: ReadResult = { parts: writer.parts, ...emptyRead() };
+  const rowHasher = new RowHasher(plan.seed);
   const sample = new LanguageSample(result.languages);
   const before = steps.map((step) => ({ ...step.counts }));
   const refuse = (error: unknown, where: string) => {
@@ -103,7 +104,7 @@ export async function readTask(
       const kept = runSteps(example, record.where, steps, result, explain);
       if (kept === undefined) continue;
       const document = documentOf(kept);
-      const hash = hashExample(kept, plan.seed);
+      const hash = rowHasher.hash(kept);
       sample.look(document, hash);
       writer.append(kept, {
         file: fileIndex,
@@ -179,30 +180,6 @@ function difference(step: RowStep, before: Record<string, number>): Record<strin
     if (count > (before[name] ?? 0)) counts[`${step.stage}: ${name}`] = count - (before[name] ?? 0);
   }
   return counts;
-}
-
-const WHITE_SPACE = /\s+/g;
-
-/**
- * 128 bits of sha256 over the seed and the row's roles and texts, runs of white space counting as one space: what exact
- * dedup compares, and, being a shuffle that the seed and the rows alone decide, what the split goes by.
- */
-export function hashExample(example: Example, seed: number): Uint8Array {
-  const hash = createHash('sha256').update(`${seed}\n${example.type}`);
-  const add = (role: string, text: string) => hash.update(`\0${role}\0${text.replaceAll(WHITE_SPACE, ' ').trim()}`);
-  const addAny = (role: string, value: unknown) => {
-    if (typeof value === 'string') add(role, value);
-    else if (value !== undefined) add(role, JSON.stringify(value));
-  };
-  if (example.type === 'text') add('text', example.text);
-  else if (example.type === 'messages') {
-    for (const { role, content, ...rest } of example.messages) {
-      add(role, content);
-      if (Object.keys(rest).length > 0) addAny('rest', rest);
-    }
-    addAny('tools', example.tools);
-  } else for (const [role, value] of Object.entries(example)) if (role !== 'type') addAny(role, value);
-  return hash.digest().subarray(0, HASH_BYTES);
 }
 
 function bandHashes(hasher: MinHasher, document: string, bands: number): Uint32Array {
