@@ -125,10 +125,12 @@ export class TokenPairs {
     return ids.length === 2 && ids[0] === a && ids[1] === b;
   }
 
-  /** Notes how `merged` is made of its own bytes, when this merge is how and the token is regular. */
+  /**
+   * Notes how `merged` is made of its own bytes, when this merge is how and the token is regular. Called in order of
+   * rank, so that parts which are known to be regular rank below.
+   */
   #derive(rank: number, left: number, right: number, merged: number): void {
     if (this.#state[merged] !== UNKNOWN || this.#state[left] !== REGULAR || this.#state[right] !== REGULAR) return;
-    if (this.#rank[left]! >= rank || this.#rank[right]! >= rank) return;
     if (this.#table.rank(left, right) !== rank || !this.#neverCrossed(left, right)) return;
     this.#state[merged] = REGULAR;
     this.#rank[merged] = rank;

@@ -22,7 +22,8 @@ def table(rng):
     for _ in range(rng.randint(10, 90)):
         text = spelled("".join(rng.choice(LETTERS) for _ in range(rng.randint(1, 4))))
         if rng.random() < 0.6:  # within or at the edges of a character
-            text = text[: rng.randint(2, 4)] if len(text) > 1 else text * 2
+            start = rng.randrange(len(text))
+            text = (text + text)[start : start + rng.randint(2, 4)]
         cuts = [k for k in range(1, len(text)) if text[:k] in tokens and text[k:] in tokens]
         if not cuts:  # make it from its first bytes upwards
             for k in range(2, len(text) + 1):
@@ -34,6 +35,8 @@ def table(rng):
         if (text[:k], text[k:]) not in merges:
             merges.append((text[:k], text[k:]))
             tokens.add(text)
+    for _ in range(rng.choice([0, 0, 4])):  # a pair twice
+        merges.insert(rng.randrange(len(merges)), rng.choice(merges))
     for _ in range(rng.choice([0, 0, 1, 3, len(merges)])):
         merges.insert(rng.randrange(len(merges)), merges.pop(rng.randrange(len(merges))))
     return merges
