@@ -12,6 +12,8 @@ import { WordEncoder } from './word-encoder.ts';
 
 /** Longer words seldom come twice. */
 const CACHED_LENGTH = 64;
+/** Ids that the buffer behind `encode` may hold between calls. */
+const MOST_KEPT = 1 << 22;
 
 /**
  * Encoder and decoder for byte-level BPE (GPT-2, Llama 3, Qwen, SmolLM, ...), with the ids HF tokenizers gives.
@@ -33,7 +35,7 @@ export class ByteLevelBpe implements TextCoder {
   readonly #cache = new WordCache();
   readonly #words: WordScanner | undefined;
   readonly #oneWord: Words = { ends: new Int32Array(1), hashes: new Int32Array(1) };
-  readonly #out = new IdBuffer();
+  #out = new IdBuffer();
 
   constructor(json: TokenizerJson) {
     requireByteLevel(json);
@@ -58,9 +60,12 @@ export class ByteLevelBpe implements TextCoder {
   }
 
   encode(text: string, options?: { addSpecialTokens?: boolean }): Int32Array {
-    this.#out.clear();
-    this.encodeInto(text, this.#out, options);
-    return this.#out.slice();
+    const out = this.#out;
+    out.clear();
+    this.encodeInto(text, out, options);
+    // One very long text must not pin its buffer for good.
+    if (out.ids.length > MOST_KEPT) this.#out = new IdBuffer();
+    return out.slice();
   }
 
   encodeInto(text: string, out: IdBuffer, { addSpecialTokens = false }: { addSpecialTokens?: boolean } = {}): void {

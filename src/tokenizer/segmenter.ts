@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { TokenPairs } from './token-pairs.ts';
 import { NONE, type TokenTrie } from './token-trie.ts';
-import { grown } from './word-table.ts';
 
 /** Two characters in pieces are rare; beyond so many of them words are merged. */
 const MOST_PAIRS = 1 << 16;
+/** Units of a word that the search keeps room for between calls. */
+const MOST_KEPT = 1 << 20;
 
 /**
  * BPE of one word in time linear in its length, from left to right: the longest token that fits the one before it, and
@@ -45,8 +46,9 @@ export class Segmenter {
    */
   encode(units: Uint16Array, start: number, end: number, ids: Int32Array, at: number): number {
     const length = end - start;
-    if (length > this.#tokens.length) {
-      this.#tokens = grown(this.#tokens, length);
+    // Room for the longest word so far, but not for good for a very long one.
+    if (length > this.#tokens.length || this.#tokens.length > MOST_KEPT) {
+      this.#tokens = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(1 << 10, length))));
       this.#deadIn = new Int32Array(this.#tokens.length);
     }
     const count = this.#search(units, start, end);
