@@ -47,16 +47,19 @@ async function child(dir, path, threads) {
   const answers = () => Promise.all(workers.map((worker) => once(worker, 'message')));
   await answers();
   const start = performance.now();
+  const before = process.cpuUsage();
   for (const worker of workers) worker.postMessage('encode');
   await answers();
   const seconds = (performance.now() - start) / 1000;
+  const used = process.cpuUsage(before);
+  const cpuSeconds = (used.user + used.system) / 1e6;
   for (const worker of workers) worker.postMessage('report');
   const parts = (await answers()).map(([part]) => part);
   const count = parts.reduce((sum, { digests }) => sum + digests.length, 0);
   const all = createHash('sha256');
   for (let i = 0; i < count; i++) all.update(parts[i % step].digests[Math.floor(i / step)]);
   const tokens = parts.reduce((sum, part) => sum + part.tokens, 0);
-  console.log(JSON.stringify({ seconds, tokens, digest: all.digest('hex') }));
+  console.log(JSON.stringify({ seconds, cpuSeconds, tokens, digest: all.digest('hex') }));
 }
 
 function main() {
@@ -94,10 +97,13 @@ function report(path, megabytes, pairs) {
   const ours = median(pairs.map(([x]) => x.seconds));
   console.log(`${path}: ${megabytes.toFixed(1)} MB, ${a.tokens} tokens, the same ids; llmkit ${rate(ours)}`);
   for (const method of Object.keys(b.methods)) {
-    const theirs = median(pairs.map(([, y]) => y.methods[method]));
-    const ratios = pairs.map(([x, y]) => y.methods[method] / x.seconds);
+    const theirs = median(pairs.map(([, y]) => y.methods[method].seconds));
+    const ratios = pairs.map(([x, y]) => y.methods[method].seconds / x.seconds);
+    const cpu = median(pairs.map(([x, y]) => y.methods[method].cpuSeconds / x.cpuSeconds));
     const each = ratios.map((ratio) => ratio.toFixed(1)).join(' ');
-    console.log(`  HF tokenizers ${b.version} ${method} ${rate(theirs)}: ${median(ratios).toFixed(1)}x (${each})`);
+    console.log(
+      `  HF tokenizers ${b.version} ${method} ${rate(theirs)}: ${median(ratios).toFixed(1)}x (${each}), ${cpu.toFixed(1)}x in CPU seconds`,
+    );
   }
 }
 
