@@ -1,12 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { cpuFeatures, multipliesBf16 } from '../../core/cpu.ts';
 import { LlmkitError } from '../../core/errors.ts';
 import type { TfDType, TfGraph, TfPort } from '../../graph/tf-graph.ts';
 import { loadBinding, type TfBinding } from './binding.ts';
 import { checkTensorData, dtypeOf, pairedShape, sizeOf, TF_TYPE } from './dtypes.ts';
 import { checkFeeds, checkGraph } from './feeds.ts';
-import { encodeSavedModel, tensorName } from './saved-model.ts';
+import { writeGraphFolder } from './graph-folder.ts';
+import { feedName, tensorName } from './saved-model.ts';
 import type { TfData, TfEngine, TfProgram, TfReadData, TfTensor } from './types.ts';
 
 class NativeTensor implements TfTensor {
@@ -54,7 +54,7 @@ class NativeProgram implements TfProgram {
     this.#ports = { inputs: graph.inputs, outputs: graph.outputs };
     this.inputs = graph.inputs.map((port) => port.name);
     this.outputs = graph.outputs.map((port) => port.name);
-    this.#inputNames = this.inputs.map(tensorName).join(',');
+    this.#inputNames = this.inputs.map((_, index) => tensorName(feedName(index))).join(',');
     this.#outputNames = graph.outputs.map((port) => tensorName(port.ref)).join(',');
     this.#released = released;
   }
@@ -86,6 +86,7 @@ export class NativeEngine implements TfEngine {
   readonly reason: string;
   readonly tensorflowVersion: string;
   readonly usesGpu: boolean;
+  readonly multipliesBf16: boolean;
   readonly #binding: TfBinding;
   readonly #programs = new Set<NativeProgram>();
 
@@ -98,6 +99,8 @@ export class NativeEngine implements TfEngine {
     this.reason = reason;
     this.tensorflowVersion = this.#binding.TF_Version;
     this.usesGpu = this.#binding.isUsingGpuDevice();
+    // Products run on the GPU where there is one, whatever the processor beside it can do.
+    this.multipliesBf16 = this.usesGpu || multipliesBf16(cpuFeatures());
     this.bf16Products = this.#roundsToBf16();
     const mode = this.bf16Products ? ', bf16 products of f32' : '';
     this.description = `TensorFlow ${this.tensorflowVersion} (native, ${this.usesGpu ? 'gpu' : 'cpu'}${mode})`;
@@ -105,26 +108,16 @@ export class NativeEngine implements TfEngine {
 
   load(graph: TfGraph): TfProgram {
     checkGraph(graph);
-    // The addon reads SavedModels from a folder only; the session keeps nothing of it.
-    const directory = mkdtempSync(join(tmpdir(), 'llmkit-graph-'));
+    // The session keeps nothing of the folder.
+    const directory = writeGraphFolder(graph);
     try {
-      writeFileSync(join(directory, 'saved_model.pb'), encodeSavedModel(graph));
       const session = this.#binding.loadSavedModel(directory, 'serve');
       const program = new NativeProgram(this.#binding, graph, session, (done) => this.#programs.delete(done));
       this.#programs.add(program);
       return program;
     } catch (cause) {
-      if (cause instanceof LlmkitError) throw cause;
-      const message = cause instanceof Error ? cause.message : String(cause);
-      if ((cause as NodeJS.ErrnoException).code !== undefined) {
-        throw new LlmkitError('io', 'a graph cannot be written for TensorFlow', {
-          where: directory,
-          got: message,
-          hint: 'free space in the temporary folder, or set TMPDIR',
-          cause,
-        });
-      }
-      throw new LlmkitError('bug', 'TensorFlow refuses a graph', { got: message, cause });
+      const got = cause instanceof Error ? cause.message : String(cause);
+      throw new LlmkitError('bug', 'TensorFlow refuses a graph', { got, cause });
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }

@@ -34,8 +34,14 @@ message TensorShapeProto { message Dim { int64 size = 1; } repeated Dim dim = 2;
 const SavedModel = protobuf.parse(messages).root.lookupType('SavedModel');
 
 /**
+ * What input `index` of a graph is called in its SavedModel. The addon takes the names of all inputs as one string and
+ * allocates its whole length for each of them, at every run: names of checkpoints would make that tens of megabytes.
+ */
+export const feedName = (index: number): string => `i${index}`;
+
+/**
  * A graph as the bytes of `saved_model.pb`: one MetaGraphDef tagged `serve`, with a `serving_default` signature.
- * Throws a bug when the constants outgrow protobuf's 2 GiB.
+ * Inputs are called `feedName`; other nodes keep their names. Throws a bug when the constants outgrow protobuf's 2 GiB.
  */
 export function encodeSavedModel(graph: TfGraph): Uint8Array {
   const constantBytes = graph.nodes.reduce((sum, node) => sum + tensorBytes(node), 0);
@@ -46,16 +52,19 @@ export function encodeSavedModel(graph: TfGraph): Uint8Array {
       hint: 'feed large tensors as inputs',
     });
   }
+  const feeds = new Map(graph.inputs.map(({ name }, index) => [name, feedName(index)]));
   const message = SavedModel.create({
     schemaVersion: 1,
     metaGraphs: [
       {
         metaInfo: { tags: ['serve'] },
         // Producer 1087 is TensorFlow 2.9's: old enough for every libtensorflow that may be loaded here.
-        graph: { node: graph.nodes.map(nodeDef), versions: { producer: 1087 } },
+        graph: { node: graph.nodes.map((node) => nodeDef(node, feeds)), versions: { producer: 1087 } },
         signatures: {
           serving_default: {
-            inputs: Object.fromEntries(graph.inputs.map((port) => [port.name, tensorInfo(port, port.name)])),
+            inputs: Object.fromEntries(
+              graph.inputs.map((port, index) => [port.name, tensorInfo(port, feedName(index))]),
+            ),
             outputs: Object.fromEntries(graph.outputs.map((port) => [port.name, tensorInfo(port, port.ref)])),
             methodName: 'tensorflow/serving/predict',
           },
@@ -75,11 +84,11 @@ function tensorInfo(port: TfPort, ref: string): object {
   return { name: tensorName(ref), dtype: TF_TYPE[port.dtype], shape: shapeProto(port.shape) };
 }
 
-function nodeDef(node: TfNode): object {
+function nodeDef(node: TfNode, feeds: ReadonlyMap<string, string>): object {
   return {
-    name: node.name,
+    name: feeds.get(node.name) ?? node.name,
     op: node.op,
-    input: node.inputs,
+    input: node.inputs.map((ref) => ref.replace(/[^^:]+/, (name) => feeds.get(name) ?? name)),
     attr: Object.fromEntries(Object.entries(node.attrs).map(([name, attr]) => [name, attrValue(attr)])),
   };
 }

@@ -21,6 +21,10 @@ export interface TfEngine {
   readonly description: string;
   /** Why this engine and, when it is not the native one, why not that. */
   readonly reason: string;
+  /** Whether the device that runs the products multiplies bf16 itself: CPUs by their flags, GPUs always (Ampere or newer). */
+  readonly multipliesBf16: boolean;
+  /** Whether products of f32 tensors run in bf16; see `nativeEnvironment`. */
+  readonly bf16Products: boolean;
   /** Prepares a graph. Throws a `bug` naming the node when the engine cannot take it. */
   load(graph: TfGraph): TfProgram;
   /**

@@ -82,6 +82,8 @@ class WasmProgram implements TfProgram {
 /** Graphs run node by node in tfjs's GraphModel on the WebAssembly backend: always there, single-threaded, about a tenth of native. */
 export class WasmEngine implements TfEngine {
   readonly kind = 'wasm';
+  readonly multipliesBf16 = false;
+  readonly bf16Products = false;
   readonly description: string;
   readonly reason: string;
   readonly #tfjs: Tfjs;

@@ -19,6 +19,7 @@ import { run } from '../../../src/commands/setup.ts';
 import type { LlmkitEvent } from '../../../src/core/events.ts';
 import { damagedFiles, findNative, nativeDirectory } from '../../../src/engine/tf/cache.ts';
 import { setupNative } from '../../../src/engine/tf/setup/index.ts';
+import { toolError } from '../../../src/engine/tf/setup/tools.ts';
 import { nativeInstall } from './native-or-skip.ts';
 
 const supported = process.platform === 'linux' && process.arch === 'x64';
@@ -51,7 +52,7 @@ function program(name: string, script: string): void {
 }
 
 /** A python3 whose pip downloads by `download` and whose zipfile puts the real engine's libraries in place. */
-function fakePython(download = ': > "$target/tensorflow_cpu-2.21.0-cp311.whl"'): void {
+function fakePython(download = ': > "$target/tensorflow_cpu-2.21.0-cp311.whl"', unpacked = ''): void {
   const libraries = nativeInstall === undefined ? '' : join(nativeInstall.directory, 'tensorflow');
   program(
     'python3',
@@ -61,7 +62,8 @@ function fakePython(download = ': > "$target/tensorflow_cpu-2.21.0-cp311.whl"'):
         while [ "$1" != -d ]; do shift; done
         target=$2
         ${download} ;;
-      *) mkdir -p "$4/tensorflow/include" && ln -s ${libraries}/lib* "$4/tensorflow/" ;;
+      *) mkdir -p "$4/tensorflow/include" && ln -s ${libraries}/lib* "$4/tensorflow/"
+        ${unpacked} ;;
     esac`,
   );
 }
@@ -94,9 +96,26 @@ describe.skipIf(!supported)('setup on a machine that lacks something', () => {
     await expect(setupNative({ emit, gpu: true })).rejects.toThrow(/without a C\+\+ compiler and Python with pip$/);
     expect(events).toEqual([]);
     await expect(setupNative({ emit })).rejects.toThrow();
-    expect(events).toContainEqual(
-      expect.objectContaining({ type: 'warning', message: expect.stringContaining('2.9.1') }),
-    );
+    // What was made then is found by every later setup that is not told to make it anew.
+    const warning = {
+      message: expect.stringContaining('2.9.1'),
+      hint: expect.stringMatching(/then: llmkit setup --force$/),
+    };
+    expect(events).toContainEqual(expect.objectContaining({ type: 'warning', ...warning }));
+  });
+
+  it.each([
+    ['cpu', '1.30 GB'],
+    ['gpu', '9.00 GB'],
+  ] as const)('says how much a full disk lacks for the %s engine', (variant, figure) => {
+    const { hint } = toolError({ variant, emit, signal: undefined }, 'it', 'No space left on device', 'wait');
+    expect(hint).toContain(`free ${figure}`);
+  });
+
+  it('goes on when a folder that it measures is gone for a moment', async () => {
+    fakePython('rm -r "$target"; sleep 1.2; mkdir "$target"; echo "ERROR: No matching distribution found" >&2; exit 1');
+    fakeCompiler();
+    await expect(setupNative({ emit })).rejects.toThrow(/pip could not download/);
   });
 
   it('tries the official archives where there is no compiler, and reports a damaged one', async () => {
@@ -200,6 +219,19 @@ describe.skipIf(!supported || nativeInstall === undefined)('setup on a machine t
     expect(statSync(nativeDirectory('cpu')).ino).toBe(made);
     await run({ force: true }, context);
     expect(statSync(nativeDirectory('cpu')).ino).not.toBe(made);
+  });
+
+  it('does not keep an engine for a GPU that runs on the CPU', async () => {
+    // The CPU's libraries in the place of CUDA's: what a machine without a driver gives.
+    const metadata = 'Requires-Dist: nvidia-cudnn-cu12<10.0,>=9.3 ; extra == "and-cuda"';
+    fakePython(
+      ': > "$target/tensorflow-2.21.0-cp311.whl"',
+      `
+      mkdir -p "$4/tensorflow-2.21.0.dist-info" && echo '${metadata}' > "$4/tensorflow-2.21.0.dist-info/METADATA"`,
+    );
+    const error = { kind: 'environment', message: expect.stringMatching(/made for a GPU and runs on the CPU/) };
+    await expect(setupNative({ emit, gpu: true })).rejects.toThrow(expect.objectContaining(error));
+    expect(cacheEntries()).toEqual([]);
   });
 
   it('makes it once when two setups run side by side', async () => {

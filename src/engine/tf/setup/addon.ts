@@ -65,6 +65,7 @@ export async function buildAddon(
   const { code, output } = await runTool(compiler, args, { cwd: build, signal: context.signal });
   if (code !== 0)
     throw toolError(
+      context,
       `${compiler} could not compile TensorFlow's addon`,
       output,
       'set CXX to a compiler of C++17 (g++ 9 or newer), then: llmkit setup',
@@ -89,13 +90,15 @@ async function addonSources(context: SetupContext, python: string, build: string
   const tarball = readdirSync(build).find((name) => name.endsWith('.tgz'));
   if (packed.code !== 0 || tarball === undefined) {
     throw toolError(
+      context,
       `npm could not get ${PACKAGE}@${VERSIONS.addon}`,
       packed.output,
       'check the network and `npm config get registry`, then: llmkit setup',
     );
   }
   const unpacked = await runTool(python, ['-m', 'tarfile', '-e', tarball, '.'], { cwd: build, signal: context.signal });
-  if (unpacked.code !== 0) throw toolError(`${tarball} cannot be unpacked`, unpacked.output, 'llmkit setup --force');
+  if (unpacked.code !== 0)
+    throw toolError(context, `${tarball} cannot be unpacked`, unpacked.output, 'llmkit setup --force');
   return join(build, 'package', 'binding');
 }
 

@@ -9,14 +9,11 @@ import { describeFiles } from '../../../io/manifest.ts';
 import { findNative, nativeDirectory, type SetupRecord, VERSIONS } from '../cache.ts';
 import { probeNative } from '../probe.ts';
 import { buildAddon } from './addon.ts';
-import type { SetupContext } from './context.ts';
+import { PEAK_BYTES, type SetupContext } from './context.ts';
 import { withLock } from './lock.ts';
 import { fetchOfficial } from './official.ts';
 import { findCompiler, findPip } from './tools.ts';
 import { fetchWheel } from './wheel.ts';
-
-/** Disk that the making takes at its peak: wheel, libraries and headers side by side. The engine keeps 853 MB of it. */
-const PEAK_BYTES = { cpu: 1.3e9, gpu: 9e9 } as const;
 
 export interface SetupOptions {
   gpu?: boolean;
@@ -73,7 +70,7 @@ async function make(context: SetupContext, directory: string): Promise<SetupReco
     ? await makeFromWheel(context, compiler, pip, directory)
     : await makeOfficial(context, lacking, directory);
   const { version } = await stage(context, 'probe', 'Running a graph in a child process', () =>
-    probeNative(join(directory, record.addon)),
+    probeNative(join(directory, record.addon), { gpu: context.variant === 'gpu' }),
   );
   const files = (await describeFiles(directory)).filter(({ path }) => /\.(node|so[.\d]*)$/.test(path));
   const complete: SetupRecord = { ...record, tensorflow: version, files };
@@ -111,7 +108,8 @@ async function makeOfficial(context: SetupContext, lacking: string, directory: s
   context.emit({
     type: 'warning',
     message: `Without ${lacking} setup falls back to the official TensorFlow ${VERSIONS.official}, which is older and slower`,
-    hint: installHint(lacking),
+    // Without --force setup would find the official one and be done.
+    hint: installHint(lacking, 'llmkit setup --force'),
   });
   const message = `Downloading TensorFlow ${VERSIONS.official} from its storage bucket`;
   try {
@@ -139,11 +137,11 @@ function missing(lacking: string, cause: unknown): LlmkitError {
   });
 }
 
-function installHint(lacking: string): string {
+function installHint(lacking: string, then = 'llmkit setup'): string {
   const packages = [lacking.includes('compiler') ? 'g++' : '', lacking.includes('pip') ? 'python3-pip' : '']
     .filter(Boolean)
     .join(' ');
-  return `apt-get install ${packages} (or your system's packages of these), then: llmkit setup`;
+  return `apt-get install ${packages} (or your system's packages of these), then: ${then}`;
 }
 
 function checkPlatform(): void {

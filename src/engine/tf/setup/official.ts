@@ -43,7 +43,7 @@ export async function fetchOfficial(
     const { code, output } = await runTool('tar', ['-xzf', archive, '-C', join(directory, folder), ...strip], {
       signal: context.signal,
     });
-    if (code !== 0) throw toolError(`${url} cannot be unpacked`, output, 'llmkit setup --force');
+    if (code !== 0) throw toolError(context, `${url} cannot be unpacked`, output, 'llmkit setup --force');
     rmSync(archive);
   }
   return { addon: 'lib/napi-v8/tfjs_binding.node', madeFrom };
@@ -77,6 +77,6 @@ async function download(context: SetupContext, url: string, target: string): Pro
       throw new LlmkitError('interrupted', 'setup was interrupted; nothing was changed', { cause });
     const reason =
       cause instanceof Error ? (cause.cause instanceof Error ? cause.cause.message : cause.message) : String(cause);
-    throw toolError(`${url} cannot be downloaded`, reason, hint);
+    throw toolError(context, `${url} cannot be downloaded`, reason, hint);
   }
 }

@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { LlmkitError } from '../../../core/errors.ts';
+import { formatBytes } from '../../../core/format.ts';
+import { PEAK_BYTES, type SetupContext } from './context.ts';
 
 export interface ToolResult {
   code: number;
@@ -93,14 +95,14 @@ export async function findPip(signal?: AbortSignal): Promise<{ python?: string; 
 }
 
 /** The error for a failed download or unpacking: names the disk or the network where the output shows that it was those. */
-export function toolError(what: string, output: string, hint: string): LlmkitError {
+export function toolError({ variant }: SetupContext, what: string, output: string, hint: string): LlmkitError {
   const lines = output.split('\n');
   const errors = lines.filter((line) => /^ERROR|error:|Error:/.test(line));
   const last = (errors.length > 0 ? errors.slice(0, 5) : lines.slice(-3)).join('\n');
   if (/No space left on device|ENOSPC|Disk quota exceeded/i.test(output)) {
     return new LlmkitError('environment', `${what}: the disk is full`, {
       got: last,
-      hint: 'free 1.3 GB, or point LLMKIT_CACHE_DIR at another disk',
+      hint: `free ${formatBytes(PEAK_BYTES[variant])}, or point LLMKIT_CACHE_DIR at another disk`,
     });
   }
   if (

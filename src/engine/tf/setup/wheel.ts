@@ -84,6 +84,7 @@ async function download(context: SetupContext, python: string, target: string, r
   ).finally(stop);
   if (code !== 0) {
     throw toolError(
+      context,
       `pip could not download ${requirements[0]}`,
       output,
       'check the network, or set PIP_INDEX_URL to a mirror, then: llmkit setup',
@@ -101,7 +102,7 @@ async function unpack(
   const { code, output } = await runTool(python, ['-c', UNPACK, wheel, target, ...prefixes], {
     signal: context.signal,
   });
-  if (code !== 0) throw toolError(`${basename(wheel)} cannot be unpacked`, output, 'llmkit setup --force');
+  if (code !== 0) throw toolError(context, `${basename(wheel)} cannot be unpacked`, output, 'llmkit setup --force');
 }
 
 /** Emits the bytes under a folder as they grow; returns the function that ends it. */
@@ -110,17 +111,23 @@ function reportSize(context: SetupContext, folder: string): () => void {
   let last = 0;
   const timer = setInterval(() => {
     const current = folderBytes(folder);
-    if (current !== last) context.emit({ type: 'step', stage: 'download', current, ...total, unit: 'bytes' });
+    if (current === undefined || current === last) return;
+    context.emit({ type: 'step', stage: 'download', current, ...total, unit: 'bytes' });
     last = current;
   }, 500);
   return () => clearInterval(timer);
 }
 
-function folderBytes(folder: string): number {
-  let bytes = 0;
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    // pip moves its files while this looks at them.
-    if (entry.isFile()) bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
+/** Undefined when a folder went while this looked: pip moves its files and clears up behind itself. */
+function folderBytes(folder: string): number | undefined {
+  try {
+    let bytes = 0;
+    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+      if (entry.isFile()) bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
+    }
+    return bytes;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
-  return bytes;
 }
