@@ -9,16 +9,30 @@ import { WasmEngine } from './wasm.ts';
 
 export interface ChooseOptions {
   engine: EngineChoice;
-  /** Ask for bf16 products of f32 tensors; see `nativeEnvironment`. */
+  /** Ask for bf16 products of f32 tensors, see `nativeEnvironment`; false: refuse an engine that makes them all the same. */
   bf16?: boolean;
   threads?: number;
 }
 
 /**
  * The best engine that executes an op: native where setup made it and it computes rightly, else wasm.
- * Its `description` and `reason` say which and why. Throws `environment` when the engine that was asked for cannot run.
+ * Its `description` and `reason` say which and why. Throws `environment` when the engine that was asked for cannot run, and
+ * when bf16 is not wanted and the user's own environment asks TensorFlow for it.
  */
 export async function chooseEngine(options: ChooseOptions): Promise<TfEngine> {
+  const engine = await bestEngine(options);
+  if (options.bf16 !== false || !engine.bf16Products) return engine;
+  engine.dispose();
+  const variable = 'TF_SET_ONEDNN_FPMATH_MODE';
+  throw new LlmkitError('environment', 'TensorFlow is set to round products to bf16, and this asks for fp32', {
+    where: variable,
+    expected: 'unset',
+    got: process.env[variable] ?? 'unset here, set for the process',
+    hint: `unset ${variable}; llmkit sets it by itself where precision allows bf16`,
+  });
+}
+
+async function bestEngine(options: ChooseOptions): Promise<TfEngine> {
   if (options.engine === 'wasm') return checked(await WasmEngine.create('asked for'));
   const install = findNative();
   if (install === undefined) {
