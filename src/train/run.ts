@@ -1,5 +1,4 @@
 import type { TrainingConfig } from '../config/index.ts';
-import { cpuFeatures, multipliesBf16 } from '../core/cpu.ts';
 import { LlmkitError } from '../core/errors.ts';
 import type { CommandContext } from '../core/events.ts';
 import { formatBytes } from '../core/format.ts';
@@ -15,6 +14,7 @@ import type { Fingerprint } from './checkpoint.ts';
 import { planSteps, trainLoop } from './loop.ts';
 import type { LoopOptions, LoopResult } from './loop.ts';
 import { activationBytes, chooseMemory } from './memory.ts';
+import { choosePrecision } from './precision.ts';
 import { weightsOf } from './programs.ts';
 import { Trainer } from './trainer.ts';
 
@@ -48,14 +48,14 @@ export interface TrainingRunResult extends LoopResult {
 /** A training run from end to end on the best engine at hand: what pretrain and finetune have in common. */
 export async function runTraining(options: TrainingRunOptions, context: CommandContext): Promise<TrainingRunResult> {
   checkLengths(options);
-  const precision = choosePrecision(options.config.precision, options.engine);
+  const { precision } = options.config;
   const engine = await chooseEngine({
     engine: options.engine,
-    bf16: precision === 'bf16',
+    bf16: precision !== 'fp32',
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   });
   try {
-    return await trainOn(engine, precision, options, context);
+    return await trainOn(engine, choosePrecision(precision, engine), options, context);
   } finally {
     engine.dispose();
   }
@@ -68,19 +68,23 @@ async function trainOn(
   context: CommandContext,
 ): Promise<TrainingRunResult> {
   const { config, spec, stage } = options;
-  const effective = engine.kind === 'native' ? precision : 'fp32';
-  if (precision === 'bf16' && effective === 'fp32' && config.precision === 'bf16') throw noBf16(engine.description);
-  const matrixDType = effective === 'bf16' ? 'bf16' : 'f32';
+  const matrixDType = precision === 'bf16' ? 'bf16' : 'f32';
   const batch = config.per_device_train_batch_size;
   // Recomputed sums round differently: a resumed run keeps to what it began with, whatever memory is free now.
   const before = options.resume ? recordedFingerprint(options.checkpointFolder)?.['memory'] : undefined;
   const setting = config.memory === 'auto' && (before === 'none' || before === 'layer') ? before : config.memory;
-  const memory = chooseMemory(setting, spec, batch, options.train.maxLength);
+  // tfjs knows no control edges: what is to be computed again would be computed at once there, and kept.
+  const recomputes = engine.kind === 'native' || setting === before;
+  if (!recomputes && setting === 'layer') {
+    const message = 'memory: layer saves nothing on the wasm engine; every activation is kept';
+    context.emit({ type: 'warning', message, where: `${stage}.memory`, hint: 'llmkit setup, for the native engine' });
+  }
+  const memory = recomputes ? chooseMemory(setting, spec, batch, options.train.maxLength) : 'none';
   context.emit({ type: 'note', message: `engine: ${engine.description}; ${engine.reason}` });
   const activations = formatBytes(activationBytes(spec, batch, options.train.maxLength));
   const kept =
     memory === 'layer' ? 'blocks are computed again in the backward pass' : `about ${activations} of activations`;
-  context.emit({ type: 'note', message: `precision ${effective}; ${kept}` });
+  context.emit({ type: 'note', message: `precision ${precision}; ${kept}` });
 
   const weights = weightsOf({ spec, lora: options.lora, matrixDType, memory, accumulate: false });
   const trainer = new Trainer({
@@ -104,7 +108,7 @@ async function trainOn(
     seed: config.seed,
   });
   try {
-    const fingerprint = { ...options.fingerprint, engine: engine.description, precision: effective, memory };
+    const fingerprint = { ...options.fingerprint, engine: engine.description, precision, memory };
     const loop = loopOptions(options, trainer, fingerprint, context);
     begin(loop, options.resume, stage, context);
     const result = await trainLoop(loop);
@@ -114,7 +118,7 @@ async function trainOn(
       trained,
       trainedParameters: [...trained.values()].reduce((sum, values) => sum + values.length, 0),
       engine: engine.description,
-      precision: effective,
+      precision,
       memory,
       tokensPerSecond: result.tokens / result.seconds,
       peakBytes: process.resourceUsage().maxRSS * 1024,
@@ -190,20 +194,5 @@ function checkLengths({ train, spec, stage }: TrainingRunOptions): void {
     expected: `at most ${spec.maxPositions} tokens (${key})`,
     got: `${train.maxLength}`,
     hint: 'lower prepare.max_length and prepare again',
-  });
-}
-
-/** bf16 by itself where the processor multiplies bf16; asking for it elsewhere is an error rather than a slow run. */
-function choosePrecision(wanted: 'auto' | 'fp32' | 'bf16', engine: EngineChoice): 'fp32' | 'bf16' {
-  const able = multipliesBf16(cpuFeatures()) && engine !== 'wasm';
-  if (wanted === 'bf16' && !able) throw noBf16(engine === 'wasm' ? 'the wasm engine' : cpuFeatures().model);
-  return wanted !== 'fp32' && able ? 'bf16' : 'fp32';
-}
-
-function noBf16(who: string): LlmkitError {
-  return new LlmkitError('config', `${who} does not multiply bf16`, {
-    where: 'precision',
-    expected: 'auto or fp32',
-    got: 'bf16',
   });
 }
