@@ -21,6 +21,8 @@ export interface AdamWOptions {
   beta2: number;
   epsilon: number;
   weightDecay: number;
+  /** Weights that weight decay leaves alone beside norms and biases, by name. */
+  noDecay?: readonly string[];
   /** Gradients are scaled down to this global norm; 0 turns it off. */
   maxGradNorm: number;
 }
@@ -34,8 +36,14 @@ export const FIRST_MOMENT = 'adam_m/';
 export const SECOND_MOMENT = 'adam_v/';
 const GRADIENT = 'gradient/';
 
-/** Weight decay goes onto matrices only, not onto norms and biases, as transformers' Trainer does. */
-export const decays = (weight: TrainedWeight): boolean => weight.shape.length >= 2;
+/** Norms and biases by the names that checkpoints give them: `ln_1`, `ln_f`, `input_layernorm`, `q_norm`, `norm`, `bias`. */
+const NOT_DECAYED = /bias|layernorm|layer_norm|rmsnorm|(?:^|\.)norm(?:\.|$)|_norm(?:\.|$)|(?:^|\.)ln_\w+(?:\.|$)/i;
+
+/**
+ * Weight decay goes onto everything but norms and biases, as transformers' Trainer does: LoRA factors, embeddings and
+ * DoRA's magnitudes decay.
+ */
+export const decays = ({ name }: Pick<TrainedWeight, 'name'>): boolean => !NOT_DECAYED.test(name);
 
 /**
  * One AdamW step over all trained weights as a graph (Loshchilov and Hutter, 2019; the order of operations is torch's).
@@ -45,7 +53,7 @@ export const decays = (weight: TrainedWeight): boolean => weight.shape.length >=
  * Outputs: the new value and moments under the same names, and `gradient_norm` f32 [], before clipping.
  */
 export function buildAdamW(weights: readonly TrainedWeight[], options: AdamWOptions): Graph {
-  const { beta1, beta2, epsilon, weightDecay, maxGradNorm } = options;
+  const { beta1, beta2, epsilon, weightDecay, maxGradNorm, noDecay = [] } = options;
   const graph = new Graph();
   const number = (name: string): Value => input(graph, name, [], 'f32');
   const rate = number('learning_rate');
@@ -71,7 +79,7 @@ export function buildAdamW(weights: readonly TrainedWeight[], options: AdamWOpti
     const m = add(scale(parameter(graph, FIRST_MOMENT + name, shape), beta1), scale(gradient, 1 - beta1));
     const v = add(scale(parameter(graph, SECOND_MOMENT + name, shape), beta2), scale(square(gradient), 1 - beta2));
     const value = parameter(graph, name, shape);
-    const decayed = weightDecay > 0 && decays(weight) ? mul(value, keep) : value;
+    const decayed = weightDecay > 0 && decays(weight) && !noDecay.includes(name) ? mul(value, keep) : value;
     const update = div(m, addScalar(div(sqrt(v), rootCorrection), epsilon));
     graph.output(name, sub(decayed, mul(update, stepSize)));
     graph.output(FIRST_MOMENT + name, m);
