@@ -54,6 +54,7 @@ async function train(
       ...runOptions(options),
       checkpointFolder: config.artifact('checkpoints', 'pretrain'),
       fingerprint: fingerprintOf(section, data, {}),
+      zLoss: section.z_loss,
     },
     context,
   );

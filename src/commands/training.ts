@@ -74,8 +74,17 @@ export function openTrainingData(
   };
 }
 
-/** Settings that only say when to look or to save; changing them does not make another run. */
-const WATCHING = new Set(['logging_steps', 'eval_steps', 'save_steps', 'save_total_limit']);
+/** Settings that only say when to look, to save or to stop; no step comes out otherwise for them. */
+const WATCHING = new Set([
+  'logging_steps',
+  'eval_steps',
+  'save_steps',
+  'save_total_limit',
+  'load_best_model_at_end',
+  'early_stopping_patience',
+  'early_stopping_threshold',
+  'loss_spike_factor',
+]);
 
 export function fingerprintOf(section: TrainingConfig, data: TrainingData, extra: Fingerprint): Fingerprint {
   const settings = Object.fromEntries(Object.entries(section).filter(([key]) => !WATCHING.has(key)));

@@ -1,5 +1,17 @@
 import { LlmkitError } from '../core/errors.ts';
-import { add, cast, constant, gather, linear, parameter } from '../graph/index.ts';
+import {
+  add,
+  addScalar,
+  cast,
+  constant,
+  gather,
+  linear,
+  mul,
+  parameter,
+  randomUniform,
+  scale,
+  staticShape,
+} from '../graph/index.ts';
 import type { Graph, Value } from '../graph/index.ts';
 import type { DecoderSpec, LinearRole } from '../model/spec.ts';
 import { addLora } from './lora.ts';
@@ -23,6 +35,8 @@ export interface TrainingWeightsOptions {
   lora: LoraOptions | undefined;
   /** i32 [2], fed at each step, where there is dropout. */
   dropoutSeed: Value | undefined;
+  /** f32 [], fed at each step, where embeddings get noise: uniform up to this, to both sides. */
+  noiseBound?: Value | undefined;
 }
 
 /** A weight of the graph: its placeholder, under the name it has in the checkpoint or the adapter. */
@@ -49,7 +63,15 @@ export class TrainingWeights implements DecoderWeights {
   }
 
   embed(ids: Value): Value {
-    return cast(gather(this.#matrix(`${this.spec.names.embedding}.weight`, this.#vocabularyShape()), ids), 'f32');
+    const table = this.#matrix(`${this.spec.names.embedding}.weight`, this.#vocabularyShape());
+    return this.#withNoise(cast(gather(table, ids), 'f32'));
+  }
+
+  #withNoise(x: Value): Value {
+    const { noiseBound, dropoutSeed } = this.#options;
+    if (!noiseBound || !dropoutSeed) return x;
+    const uniform = randomUniform(this.#ownSeed(dropoutSeed), staticShape(x));
+    return add(x, mul(addScalar(scale(uniform, 2), -1), noiseBound));
   }
 
   norm(module: string): { weight: Value; bias: Value | undefined } {
@@ -113,8 +135,12 @@ export class TrainingWeights implements DecoderWeights {
   #dropout(lora: LoraOptions): Dropout | undefined {
     const { dropoutSeed } = this.#options;
     if (lora.dropout === 0 || !dropoutSeed) return undefined;
-    const offset = constant(this.graph, Int32Array.of(0, this.#dropouts++), [2]);
-    return { probability: lora.dropout, seed: add(dropoutSeed, offset) };
+    return { probability: lora.dropout, seed: this.#ownSeed(dropoutSeed) };
+  }
+
+  /** A seed for each place that draws random numbers. */
+  #ownSeed(seed: Value): Value {
+    return add(seed, constant(this.graph, Int32Array.of(0, this.#dropouts++), [2]));
   }
 
   #slot(name: string, shape: number[], dtype: 'f32' | 'bf16', isLora = false): Value {

@@ -35,6 +35,17 @@ export interface TrainingGraphOptions {
   memory?: 'none' | 'layer';
   /** Rows of logits that exist at a time. */
   lossChunk?: number;
+  /** What training does beside minimizing cross entropy: gradients only. */
+  objective?: Objective | undefined;
+}
+
+/** A loss without gradients is always plain cross entropy, so that its exponential is the perplexity. */
+export interface Objective {
+  /** See `TokenLossAttrs`. */
+  labelSmoothing: number;
+  zLoss: number;
+  /** Size of the noise on embeddings (Jain et al., NEFTune, 2023); 0: none. The graph is fed its bound. */
+  neftuneAlpha: number;
 }
 
 export interface DecoderGraph {
@@ -50,7 +61,7 @@ export const ACCUMULATED = 'accumulated/';
  *
  * Inputs: `input_ids` i32 [batch * length], `document_starts` i32 [batch, length], `target_positions` i32 [targets] (into
  * the flattened tokens), `target_ids` i32 [targets], `target_weights` f32 [targets], `dropout_seed` i32 [2] where there is
- * dropout, and every weight under its checkpoint name.
+ * dropout or noise, `noise_bound` f32 [] where there is noise, and every weight under its checkpoint name.
  * Outputs: `loss`, the weighted **sum** over targets (dividing by the step's targets is the optimizer's business, which is
  * what makes accumulation equal to a large batch), and `gradient/<name>` of each trained weight; or `logits` f32
  * [batch * length, vocab].
@@ -62,11 +73,14 @@ export function buildTrainingGraph(options: TrainingGraphOptions): DecoderGraph 
   const ids = input(graph, 'input_ids', [tokens], 'i32');
   const starts = input(graph, 'document_starts', [shape.batch, shape.length], 'i32');
   const training = produce === 'gradients';
-  const dropout = training && (options.lora?.dropout ?? 0) > 0;
+  const objective = training ? options.objective : undefined;
+  const noise = (objective?.neftuneAlpha ?? 0) > 0;
+  const random = noise || (training && (options.lora?.dropout ?? 0) > 0);
   const weights = new TrainingWeights(graph, spec, {
     matrixDType: options.matrixDType,
     lora: options.lora,
-    dropoutSeed: dropout ? input(graph, 'dropout_seed', [2], 'i32') : undefined,
+    dropoutSeed: random ? input(graph, 'dropout_seed', [2], 'i32') : undefined,
+    noiseBound: noise ? input(graph, 'noise_bound', [], 'f32') : undefined,
   });
   const hidden = hiddenStates(weights, ids, packedAttention(weights, starts, shape));
   if (produce === 'logits') {
@@ -77,7 +91,8 @@ export function buildTrainingGraph(options: TrainingGraphOptions): DecoderGraph 
   const targetIds = input(graph, 'target_ids', [targets], 'i32');
   const targetWeights = input(graph, 'target_weights', [targets], 'f32');
   const chosen = gather(hidden, positions);
-  graph.output('loss', tokenLoss(chosen, weights.head(), targetIds, targetWeights, options.lossChunk ?? 512));
+  const extras = objective && { smoothing: objective.labelSmoothing, zLoss: objective.zLoss };
+  graph.output('loss', tokenLoss(chosen, weights.head(), targetIds, targetWeights, options.lossChunk ?? 512, extras));
   if (!training) return finish(graph, weights);
   return finish(withGradients(graph, weights, options), weights);
 }

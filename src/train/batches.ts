@@ -21,6 +21,8 @@ export interface MicroBatch {
   targetPositions: Int32Array;
   targetIds: Int32Array;
   targetWeights: Float32Array;
+  /** Tokens of the longest row. */
+  longest: number;
   /** Tokens that are not padding. */
   tokens: number;
   /** Positions that carry a loss. */
@@ -86,6 +88,7 @@ export function makeMicroBatch(rows: readonly TrainingRow[], batch: number, maxL
     targetPositions,
     targetIds,
     targetWeights,
+    longest,
     tokens,
     targets: positions.length,
   };
@@ -103,24 +106,54 @@ export function epochOrder(numRows: number, seed: number, epoch: number): Int32A
   return Int32Array.from(order);
 }
 
+/** Groups that are sorted together: few enough that what goes together changes from epoch to epoch. */
+const MAX_SORTED_GROUPS = 50;
+
+/**
+ * The same rows in another order, so that each `group` of consecutive ones is of like lengths: as transformers'
+ * LengthGroupedSampler, stretches of up to 50 groups (a quarter of the rows at most) are sorted, longest first, and the
+ * longest row of all comes first, so that a step that takes too much memory does so at once.
+ */
+export function groupByLength(order: Int32Array, lengths: ArrayLike<number>, group: number): Int32Array {
+  const stretch = group * Math.max(1, Math.min(Math.floor(order.length / (group * 4)), MAX_SORTED_GROUPS));
+  const grouped = Int32Array.from(order);
+  let longest = 0;
+  for (let start = 0; start < grouped.length; start += stretch) {
+    grouped.subarray(start, start + stretch).sort((a, b) => lengths[b]! - lengths[a]!);
+    if (lengths[grouped[start]!]! > lengths[grouped[longest]!]!) longest = start;
+  }
+  [grouped[0], grouped[longest]] = [grouped[longest]!, grouped[0]!];
+  return grouped;
+}
+
+interface PlanSource {
+  numRows: number;
+  seed: number;
+  batch: number;
+  accumulation: number;
+  /** Tokens of each row, where rows of like length are to go together. */
+  lengths?: ArrayLike<number> | undefined;
+}
+
 /** Which rows an optimizer step reads, micro-batch by micro-batch. The last step of an epoch may be smaller. */
 export class StepPlan {
   readonly stepsPerEpoch: number;
-  readonly #source: { numRows: number; seed: number; batch: number; accumulation: number };
+  readonly #source: PlanSource;
   #epoch = -1;
   #order: Int32Array = new Int32Array();
 
-  constructor(source: { numRows: number; seed: number; batch: number; accumulation: number }) {
+  constructor(source: PlanSource) {
     this.#source = source;
     this.stepsPerEpoch = Math.ceil(source.numRows / (source.batch * source.accumulation));
   }
 
   /** Row indices of step `step` (0 is the first), in micro-batches. */
   rowsOf(step: number): Int32Array[] {
-    const { numRows, seed, batch, accumulation } = this.#source;
+    const { numRows, seed, batch, accumulation, lengths } = this.#source;
     const epoch = Math.floor(step / this.stepsPerEpoch);
     if (epoch !== this.#epoch) {
-      this.#order = epochOrder(numRows, seed, epoch);
+      const order = epochOrder(numRows, seed, epoch);
+      this.#order = lengths ? groupByLength(order, lengths, batch * accumulation) : order;
       this.#epoch = epoch;
     }
     const first = (step % this.stepsPerEpoch) * batch * accumulation;

@@ -1,18 +1,21 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LlmkitError } from '../core/errors.ts';
-import { withAtomicDir, writeFileAtomic } from '../io/atomic.ts';
+import { recoverDir, withAtomicDir, writeFileAtomic } from '../io/atomic.ts';
 import { readJsonObject } from '../io/json-file.ts';
 import { openSafetensors, writeSafetensors } from '../io/safetensors.ts';
+import type { Selection, SelectionState } from './selection.ts';
 import type { Trainer } from './trainer.ts';
 
 /** What must be the same for a resumed run to be the run that was not interrupted; named, so that a difference can be told. */
 export type Fingerprint = Record<string, string>;
 
-interface CheckpointState {
+export interface CheckpointState {
   format: 1;
   step: number;
   fingerprint: Fingerprint;
+  /** What the run knew of its validations, where it selects by them. */
+  selection?: SelectionState;
 }
 
 const STATE = 'trainer.json';
@@ -26,7 +29,7 @@ export class CheckpointStore {
   /** Steps of an earlier run, which go once this one has a checkpoint of its own. */
   #earlier: readonly number[] = [];
 
-  /** @param keep how many stay; the oldest go first */
+  /** @param keep how many stay; the oldest go first, and neither the newest nor the best ever does */
   constructor(folder: string, keep: number, fingerprint: Fingerprint) {
     this.folder = folder;
     this.#keep = keep;
@@ -36,6 +39,12 @@ export class CheckpointStore {
   /** Steps of this run that have a checkpoint, in order. */
   steps(): number[] {
     return stepsIn(this.folder).filter((step) => !this.#earlier.includes(step));
+  }
+
+  /** The folder of this run's newest checkpoint. */
+  newest(): string | undefined {
+    const step = this.steps().at(-1);
+    return step === undefined ? undefined : this.#path(step);
   }
 
   /**
@@ -50,32 +59,57 @@ export class CheckpointStore {
 
   /**
    * Writes the trained weights, the optimizer's moments and the number of steps done. The learning rate, the order of the
-   * data and dropout follow from the step and the seed, so that this is all a resume needs.
+   * data and dropout follow from the step and the seed, so that this, and what was seen of validations, is all a resume
+   * needs. Killed at any point, it leaves the checkpoints that were there, with this one or without. Older ones stay until
+   * `rotate`.
+   *
+   * @throws LlmkitError('data') when a trained weight is not finite; nothing is written then
    */
-  async save(trainer: Trainer): Promise<string> {
+  async save(trainer: Trainer, selection?: Selection): Promise<string> {
     const path = this.#path(trainer.stepsDone);
     mkdirSync(this.folder, { recursive: true });
+    await clearLeftovers(this.folder);
     try {
-      await withAtomicDir(path, (folder) => this.#write(folder, trainer));
+      await withAtomicDir(path, (folder) => this.#write(folder, trainer, selection?.state));
     } catch (error) {
       throw this.#withLast(error);
     }
-    for (const old of this.#earlier) if (old !== trainer.stepsDone) rmSync(this.#path(old), { recursive: true });
+    for (const old of this.#earlier) if (old !== trainer.stepsDone) this.#remove(old);
     this.#earlier = [];
-    for (const old of this.steps().slice(0, -this.#keep)) rmSync(this.#path(old), { recursive: true });
     return path;
   }
 
+  /** Oldest first until `keep` are left, but neither the newest nor the best: transformers' save_total_limit. */
+  rotate(selection?: Selection): void {
+    const steps = this.steps();
+    const kept = new Set([steps.at(-1), selection?.protectedStep]);
+    const removable = steps.filter((step) => !kept.has(step));
+    const excess = steps.length - Math.max(this.#keep, steps.length - removable.length);
+    for (const step of removable.slice(0, Math.max(0, excess))) this.#remove(step);
+  }
+
+  /** Removes the checkpoint of a step that turned out to be no good. */
+  discard(step: number): void {
+    if (this.steps().includes(step)) this.#remove(step);
+  }
+
   /**
-   * Puts the newest checkpoint into the trainer.
+   * Puts the newest checkpoint into the trainer, and what it knew of validations into the selection.
    *
    * @returns its step, or undefined when there is none
    * @throws LlmkitError('config') when it was made by another config, other data or another base, saying which;
    *   LlmkitError('data') when it is damaged
    */
-  resume(trainer: Trainer): number | undefined {
+  resume(trainer: Trainer, selection?: Selection): number | undefined {
     const step = this.steps().at(-1);
     if (step === undefined) return undefined;
+    const state = this.load(trainer, step);
+    selection?.restore(state.selection);
+    return step;
+  }
+
+  /** Puts one checkpoint into the trainer; throws as `resume` does. */
+  load(trainer: Trainer, step: number): CheckpointState {
     const folder = this.#path(step);
     const state = readState(folder);
     for (const [what, value] of Object.entries(this.#fingerprint)) {
@@ -98,21 +132,35 @@ export class CheckpointStore {
     } finally {
       file.close();
     }
-    return step;
+    return state;
   }
 
-  #write(folder: string, trainer: Trainer): void {
+  /** Out of sight by one rename, then gone: killed in between, no half of a checkpoint bears its name. */
+  #remove(step: number): void {
+    const hidden = join(this.folder, REMOVED + String(step));
+    rmSync(hidden, { recursive: true, force: true });
+    renameSync(this.#path(step), hidden);
+    rmSync(hidden, { recursive: true, force: true });
+  }
+
+  #write(folder: string, trainer: Trainer, selection: SelectionState | undefined): void {
     const tensors = [...trainer.snapshot()].map(({ name, shape, values }) => ({
       name,
       dtype: 'F32' as const,
       shape: [...shape],
       data: () => {
-        const { buffer, byteOffset, byteLength } = values();
-        return new Uint8Array(buffer, byteOffset, byteLength);
+        const data = values();
+        checkFinite(data, name, trainer.stepsDone);
+        return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       },
     }));
     writeSafetensors(join(folder, TENSORS), tensors);
-    const state: CheckpointState = { format: 1, step: trainer.stepsDone, fingerprint: this.#fingerprint };
+    const state: CheckpointState = {
+      format: 1,
+      step: trainer.stepsDone,
+      fingerprint: this.#fingerprint,
+      ...(selection === undefined ? {} : { selection }),
+    };
     writeFileAtomic(join(folder, STATE), `${JSON.stringify(state, null, 2)}\n`);
   }
 
@@ -135,6 +183,29 @@ export class CheckpointStore {
 export function recordedFingerprint(folder: string): Fingerprint | undefined {
   const step = stepsIn(folder).at(-1);
   return step === undefined ? undefined : readState(pathOf(folder, step)).fingerprint;
+}
+
+/** A checkpoint that is being removed. */
+const REMOVED = '.removed-step-';
+
+/** What killed processes left half written or half removed in a folder of checkpoints. */
+async function clearLeftovers(folder: string): Promise<void> {
+  for (const entry of readdirSync(folder)) {
+    if (entry.startsWith(REMOVED)) rmSync(join(folder, entry), { recursive: true, force: true });
+    const step = /^\.(step-\d{8})\.(?:tmp|old)-/.exec(entry)?.[1];
+    if (step !== undefined) await recoverDir(join(folder, step));
+  }
+}
+
+function checkFinite(values: Float32Array, name: string, step: number): void {
+  let sum = 0;
+  // 0 for what is finite, NaN for what is not.
+  for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
+  if (sum === 0) return;
+  throw new LlmkitError('data', `training diverged at step ${step}: a value to be saved is not finite`, {
+    where: name,
+    hint: 'lower learning_rate and start again',
+  });
 }
 
 function stepsIn(folder: string): number[] {

@@ -1,5 +1,5 @@
 import { buildTrainingGraph } from '../decoder/training.ts';
-import type { DecoderGraph, TrainingGraphOptions } from '../decoder/training.ts';
+import type { DecoderGraph, Objective, TrainingGraphOptions } from '../decoder/training.ts';
 import type { LoraOptions } from '../decoder/training-weights.ts';
 import type { TfEngine, TfProgram } from '../engine/tf/index.ts';
 import { lowerToTensorFlow } from '../graph/index.ts';
@@ -13,6 +13,8 @@ export interface ProgramOptions {
   matrixDType: 'f32' | 'bf16';
   memory: 'none' | 'layer';
   accumulate: boolean;
+  /** Absent: cross entropy alone. */
+  objective?: Objective | undefined;
 }
 
 /** Queries that attention takes at a time: measured best on two cores among 128, 256, 512. */
@@ -65,9 +67,9 @@ export function graphOptions(
   options: ProgramOptions,
   { batch, length, band, targets }: BatchShape,
 ): TrainingGraphOptions {
-  const { spec, lora, matrixDType, memory, accumulate } = options;
+  const { spec, lora, matrixDType, memory, accumulate, objective } = options;
   const shape = { batch, length, band, blockSize: Math.min(ATTENTION_BLOCK, length) };
-  return { spec, shape, targets, lora, matrixDType, memory, accumulate, produce: 'gradients' };
+  return { spec, shape, targets, lora, matrixDType, memory, accumulate, objective, produce: 'gradients' };
 }
 
 /** The weights that the graphs want, found by building a small one. */

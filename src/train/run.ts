@@ -1,4 +1,5 @@
 import type { TrainingConfig } from '../config/index.ts';
+import { cpuFeatures, multipliesBf16 } from '../core/cpu.ts';
 import { LlmkitError } from '../core/errors.ts';
 import type { CommandContext } from '../core/events.ts';
 import { formatBytes } from '../core/format.ts';
@@ -14,8 +15,8 @@ import type { Fingerprint } from './checkpoint.ts';
 import { planSteps, trainLoop } from './loop.ts';
 import type { LoopOptions, LoopResult } from './loop.ts';
 import { activationBytes, chooseMemory } from './memory.ts';
-import { choosePrecision } from './precision.ts';
 import { weightsOf } from './programs.ts';
+import { Selection } from './selection.ts';
 import { Trainer } from './trainer.ts';
 
 export interface TrainingRunOptions {
@@ -33,6 +34,8 @@ export interface TrainingRunOptions {
   resume: boolean;
   checkpointFolder: string;
   fingerprint: Fingerprint;
+  /** Weight of the z-loss; 0 when absent. */
+  zLoss?: number;
 }
 
 export interface TrainingRunResult extends LoopResult {
@@ -48,14 +51,14 @@ export interface TrainingRunResult extends LoopResult {
 /** A training run from end to end on the best engine at hand: what pretrain and finetune have in common. */
 export async function runTraining(options: TrainingRunOptions, context: CommandContext): Promise<TrainingRunResult> {
   checkLengths(options);
-  const { precision } = options.config;
+  const precision = choosePrecision(options.config.precision, options.engine);
   const engine = await chooseEngine({
     engine: options.engine,
-    bf16: precision !== 'fp32',
+    bf16: precision === 'bf16',
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   });
   try {
-    return await trainOn(engine, choosePrecision(precision, engine), options, context);
+    return await trainOn(engine, precision, options, context);
   } finally {
     engine.dispose();
   }
@@ -68,23 +71,19 @@ async function trainOn(
   context: CommandContext,
 ): Promise<TrainingRunResult> {
   const { config, spec, stage } = options;
-  const matrixDType = precision === 'bf16' ? 'bf16' : 'f32';
+  const effective = engine.kind === 'native' ? precision : 'fp32';
+  if (precision === 'bf16' && effective === 'fp32' && config.precision === 'bf16') throw noBf16(engine.description);
+  const matrixDType = effective === 'bf16' ? 'bf16' : 'f32';
   const batch = config.per_device_train_batch_size;
   // Recomputed sums round differently: a resumed run keeps to what it began with, whatever memory is free now.
   const before = options.resume ? recordedFingerprint(options.checkpointFolder)?.['memory'] : undefined;
   const setting = config.memory === 'auto' && (before === 'none' || before === 'layer') ? before : config.memory;
-  // tfjs knows no control edges: what is to be computed again would be computed at once there, and kept.
-  const recomputes = engine.kind === 'native' || setting === before;
-  if (!recomputes && setting === 'layer') {
-    const message = 'memory: layer saves nothing on the wasm engine; every activation is kept';
-    context.emit({ type: 'warning', message, where: `${stage}.memory`, hint: 'llmkit setup, for the native engine' });
-  }
-  const memory = recomputes ? chooseMemory(setting, spec, batch, options.train.maxLength) : 'none';
+  const memory = chooseMemory(setting, spec, batch, options.train.maxLength);
   context.emit({ type: 'note', message: `engine: ${engine.description}; ${engine.reason}` });
   const activations = formatBytes(activationBytes(spec, batch, options.train.maxLength));
   const kept =
     memory === 'layer' ? 'blocks are computed again in the backward pass' : `about ${activations} of activations`;
-  context.emit({ type: 'note', message: `precision ${precision}; ${kept}` });
+  context.emit({ type: 'note', message: `precision ${effective}; ${kept}` });
 
   const weights = weightsOf({ spec, lora: options.lora, matrixDType, memory, accumulate: false });
   const trainer = new Trainer({
@@ -100,7 +99,13 @@ async function trainOn(
       beta2: config.adam_beta2,
       epsilon: config.adam_epsilon,
       weightDecay: config.weight_decay,
+      noDecay: config.decay_embeddings ? [] : [`${spec.names.embedding}.weight`],
       maxGradNorm: config.max_grad_norm,
+    },
+    objective: {
+      labelSmoothing: config.label_smoothing_factor,
+      zLoss: options.zLoss ?? 0,
+      neftuneAlpha: config.neftune_noise_alpha ?? 0,
     },
     batch,
     accumulation: config.gradient_accumulation_steps,
@@ -108,7 +113,7 @@ async function trainOn(
     seed: config.seed,
   });
   try {
-    const fingerprint = { ...options.fingerprint, engine: engine.description, precision, memory };
+    const fingerprint = { ...options.fingerprint, engine: engine.description, precision: effective, memory };
     const loop = loopOptions(options, trainer, fingerprint, context);
     begin(loop, options.resume, stage, context);
     const result = await trainLoop(loop);
@@ -118,7 +123,7 @@ async function trainOn(
       trained,
       trainedParameters: [...trained.values()].reduce((sum, values) => sum + values.length, 0),
       engine: engine.description,
-      precision,
+      precision: effective,
       memory,
       tokensPerSecond: result.tokens / result.seconds,
       peakBytes: process.resourceUsage().maxRSS * 1024,
@@ -142,19 +147,54 @@ function loopOptions(
     validation: options.validation,
     checkpoints: new CheckpointStore(options.checkpointFolder, config.save_total_limit, fingerprint),
     seed: config.seed,
+    lengths: config.group_by_length ? lengthsOf(options.train) : undefined,
     batch: config.per_device_train_batch_size,
     accumulation: config.gradient_accumulation_steps,
     epochs: config.num_train_epochs,
     maxSteps: config.max_steps,
-    schedule: { type: config.lr_scheduler_type, learningRate: config.learning_rate },
+    ...scheduleOf(config),
     warmupSteps: config.warmup_steps,
     warmupRatio: config.warmup_ratio,
     loggingSteps: config.logging_steps,
     evalSteps: config.eval_steps,
     saveSteps: config.save_steps,
+    selection: selectionOf(options),
+    lossSpikeFactor: config.loss_spike_factor,
     emit: context.emit,
     signal: context.signal,
   };
+}
+
+const lengthsOf = (rows: RowSource): Int32Array =>
+  Int32Array.from({ length: rows.numRows }, (_, i) => rows.row(i).inputIds.length);
+
+function scheduleOf(config: TrainingConfig): Pick<LoopOptions, 'schedule' | 'decayRatio'> {
+  const { learning_rate: learningRate, lr_scheduler_type: type, lr_scheduler_kwargs: kwargs } = config;
+  const lowest = kwargs.min_lr === undefined ? undefined : kwargs.min_lr / learningRate;
+  return {
+    schedule: {
+      type,
+      learningRate,
+      minRate: lowest ?? kwargs.min_lr_rate ?? kwargs.min_lr_ratio ?? 0,
+      decayType: kwargs.decay_type ?? 'cosine',
+      warmupType: kwargs.warmup_type ?? 'linear',
+      ...(kwargs.num_decay_steps === undefined ? {} : { decaySteps: kwargs.num_decay_steps }),
+    },
+    ...(kwargs.decay_ratio === undefined ? {} : { decayRatio: kwargs.decay_ratio }),
+  };
+}
+
+function selectionOf({ config, validation, stage }: TrainingRunOptions): Selection | undefined {
+  const patience = config.early_stopping_patience;
+  const keepBest = config.load_best_model_at_end;
+  if (patience === undefined && !keepBest) return undefined;
+  if (!validation || validation.numRows === 0) {
+    throw new LlmkitError('config', 'there is no validation data to choose the best step by', {
+      where: `${stage}.${patience === undefined ? 'load_best_model_at_end' : 'early_stopping_patience'}`,
+      hint: 'set prepare.split.validation and prepare again',
+    });
+  }
+  return new Selection({ patience, keepBest, threshold: config.early_stopping_threshold });
 }
 
 function begin(loop: LoopOptions, resume: boolean, stage: string, { emit }: CommandContext): void {
@@ -164,7 +204,7 @@ function begin(loop: LoopOptions, resume: boolean, stage: string, { emit }: Comm
     emit({ type: 'warning', message, where: `${stage}.warmup_steps`, hint: 'lower it, or give warmup_ratio instead' });
   }
   if (resume) {
-    const step = loop.checkpoints.resume(loop.trainer);
+    const step = loop.checkpoints.resume(loop.trainer, loop.selection);
     if (step === undefined) {
       throw new LlmkitError('io', 'there is no checkpoint to resume from', {
         where: loop.checkpoints.folder,
@@ -172,6 +212,7 @@ function begin(loop: LoopOptions, resume: boolean, stage: string, { emit }: Comm
       });
     }
     emit({ type: 'note', message: `resuming after step ${step}` });
+    forgetMissingBest(loop, emit);
   } else {
     const last = loop.checkpoints.supersede();
     if (last !== undefined) {
@@ -181,6 +222,15 @@ function begin(loop: LoopOptions, resume: boolean, stage: string, { emit }: Comm
   }
   const rows = loop.train.numRows;
   emit({ type: 'note', message: `${stage}: ${rows} rows, ${plan.stepsPerEpoch} steps an epoch, ${totalSteps} steps` });
+}
+
+/** Somebody removed the best checkpoint: the lowest loss from here on is the best that can be had. */
+function forgetMissingBest({ selection, checkpoints }: LoopOptions, emit: CommandContext['emit']): void {
+  const best = selection?.protectedStep;
+  if (best === undefined || checkpoints.steps().includes(best)) return;
+  selection?.restore(undefined);
+  const message = `the checkpoint of step ${best}, the best so far, is gone: the best of the steps to come counts`;
+  emit({ type: 'warning', message, where: checkpoints.folder });
 }
 
 function checkLengths({ train, spec, stage }: TrainingRunOptions): void {
@@ -194,5 +244,20 @@ function checkLengths({ train, spec, stage }: TrainingRunOptions): void {
     expected: `at most ${spec.maxPositions} tokens (${key})`,
     got: `${train.maxLength}`,
     hint: 'lower prepare.max_length and prepare again',
+  });
+}
+
+/** bf16 by itself where the processor multiplies bf16; asking for it elsewhere is an error rather than a slow run. */
+function choosePrecision(wanted: 'auto' | 'fp32' | 'bf16', engine: EngineChoice): 'fp32' | 'bf16' {
+  const able = multipliesBf16(cpuFeatures()) && engine !== 'wasm';
+  if (wanted === 'bf16' && !able) throw noBf16(engine === 'wasm' ? 'the wasm engine' : cpuFeatures().model);
+  return wanted !== 'fp32' && able ? 'bf16' : 'fp32';
+}
+
+function noBf16(who: string): LlmkitError {
+  return new LlmkitError('config', `${who} does not multiply bf16`, {
+    where: 'precision',
+    expected: 'auto or fp32',
+    got: 'bf16',
   });
 }

@@ -1,6 +1,7 @@
 import { LlmkitError } from '../core/errors.ts';
 import type { LoraOptions } from '../decoder/training-weights.ts';
 import { ACCUMULATED, GRADIENT } from '../decoder/training.ts';
+import type { Objective } from '../decoder/training.ts';
 import type { TfEngine, TfProgram, TfTensor } from '../engine/tf/index.ts';
 import { lowerToTensorFlow } from '../graph/index.ts';
 import { alignedBuffer } from '../io/atomic.ts';
@@ -10,6 +11,8 @@ import { FIRST_MOMENT, SECOND_MOMENT, buildAdamW } from './adamw.ts';
 import type { AdamWOptions, TrainedWeight } from './adamw.ts';
 import { makeMicroBatch } from './batches.ts';
 import type { MicroBatch, TrainingRow } from './batches.ts';
+import { Divergence } from './divergence.ts';
+import type { DivergenceRecord } from './divergence.ts';
 import { ProgramCache, weightsOf } from './programs.ts';
 import type { ProgramOptions } from './programs.ts';
 import { loadFrozen } from './weights.ts';
@@ -26,6 +29,8 @@ export interface TrainerOptions {
   /** First values of the trained weights, by name. */
   initial: ReadonlyMap<string, Float32Array>;
   adamw: AdamWOptions;
+  /** Absent: cross entropy alone. */
+  objective?: Objective | undefined;
   /** Rows of a micro-batch. */
   batch: number;
   accumulation: number;
@@ -87,10 +92,15 @@ export class Trainer {
    * One optimizer step over micro-batches of rows. The loss is divided by all targets of the step, so that accumulating
    * equals one large batch.
    *
-   * @throws LlmkitError('data') when no row carries a target, or when the loss or the gradient is not finite; the weights
-   *   are then as they were before the step
+   * @param lossLimit a higher loss is taken for divergence
+   * @throws LlmkitError('data') when no row carries a target; Divergence when the loss or the gradient is not finite, or
+   *   the loss is above its limit. The weights are then as they were before the step
    */
-  step(microBatches: readonly (readonly TrainingRow[])[], learningRate: number): StepResult {
+  step(
+    microBatches: readonly (readonly TrainingRow[])[],
+    learningRate: number,
+    lossLimit: number = Number.POSITIVE_INFINITY,
+  ): StepResult {
     const { batch, maxLength, adamw } = this.#options;
     const batches = microBatches.map((rows) => makeMicroBatch(rows, batch, maxLength));
     const targets = batches.reduce((sum, { targets: n }) => sum + n, 0);
@@ -112,16 +122,18 @@ export class Trainer {
       correction2: 1 - adamw.beta2 ** t,
     });
     const updated = this.#optimizer.run({ ...this.#state, ...gradients, ...scalars });
-    disposeAll(gradients);
     disposeAll(scalars);
     const gradNorm = this.#take(updated, 'gradient_norm');
     const loss = lossSum / targets;
-    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
+    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm) || loss > lossLimit) {
       disposeAll(updated);
-      throw new LlmkitError('data', `training diverged at step ${t}: loss ${loss}, gradient norm ${gradNorm}`, {
-        hint: `lower learning_rate (it was ${learningRate.toPrecision(3)} at this step) and start again; a resumed run would diverge again`,
-      });
+      const firstNonFinite = this.#firstNonFinite(gradients ?? {});
+      disposeAll(gradients);
+      const rowLosses = microBatches.flat().map((row) => this.#rowLoss(row));
+      const record: DivergenceRecord = { step: t, loss, gradNorm, learningRate, firstNonFinite, rowLosses };
+      throw new Divergence(record);
     }
+    disposeAll(gradients);
     disposeAll(this.#state);
     this.#state = updated;
     this.#stepsDone = t;
@@ -138,6 +150,21 @@ export class Trainer {
     const results = this.#programs.get(micro.shape, 'loss').run({ ...feeds, ...weights });
     disposeAll(feeds);
     return { lossSum: this.#take(results, 'loss'), targets: micro.targets };
+  }
+
+  /** The first in the order of the backward pass, which is the last in that of the graph. */
+  #firstNonFinite(gradients: Tensors): string | undefined {
+    return this.trained
+      .map(({ name }) => name)
+      .findLast((name) => {
+        const values = this.#options.engine.read(gradients[GRADIENT + name]!);
+        return !values.every(Number.isFinite);
+      });
+  }
+
+  #rowLoss(row: TrainingRow): number | undefined {
+    const { lossSum, targets } = this.evaluate([row]);
+    return targets === 0 ? undefined : lossSum / targets;
   }
 
   /** Trained weights, f32, by name. */
@@ -172,11 +199,16 @@ export class Trainer {
   }
 
   #gradients(micro: MicroBatch, index: number, sofar: Tensors | undefined): Tensors {
-    const { lora, accumulation, seed } = this.#options;
+    const { lora, accumulation, seed, objective, spec, engine } = this.#options;
     const feeds = this.#feeds(micro);
-    if ((lora?.dropout ?? 0) > 0) {
+    const alpha = objective?.neftuneAlpha ?? 0;
+    if (alpha > 0) {
+      const bound = alpha / Math.sqrt(micro.longest * spec.hiddenSize);
+      feeds['noise_bound'] = engine.tensor(Float32Array.of(bound), [], 'f32');
+    }
+    if (alpha > 0 || (lora?.dropout ?? 0) > 0) {
       const draw = Int32Array.of(seed, (this.#stepsDone * accumulation + index) * 4096);
-      feeds['dropout_seed'] = this.#options.engine.tensor(draw, [2], 'i32');
+      feeds['dropout_seed'] = engine.tensor(draw, [2], 'i32');
     }
     if (accumulation > 1) {
       for (const weight of this.trained) {

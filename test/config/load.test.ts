@@ -74,7 +74,7 @@ quantize:
       'finetune.lora.r has a wrong value | at a.yaml:5:8 finetune.lora.r | expected more than 0 | got 0',
       'unknown key lora_alhpa | at a.yaml:6:5 finetune.lora.lora_alhpa | hint did you mean lora_alpha?',
       'finetune.learning_rate has a wrong value | at a.yaml:7:18 finetune.learning_rate | expected a number | got "fast"',
-      'finetune.lr_scheduler_type has a wrong value | at a.yaml:8:22 finetune.lr_scheduler_type | expected cosine | linear | constant_with_warmup | constant | got "cosinus"',
+      'finetune.lr_scheduler_type has a wrong value | at a.yaml:8:22 finetune.lr_scheduler_type | expected cosine | linear | constant_with_warmup | constant | cosine_with_min_lr | warmup_stable_decay | got "cosinus"',
       'unknown key generat | at a.yaml:9:1 generat | hint did you mean generate?',
     ]);
     expect(found[5]).toBe(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { StepPlan, bucket, makeMicroBatch } from '../../src/train/batches.ts';
-import { learningRateAt } from '../../src/train/schedule.ts';
+import { StepPlan, bucket, groupByLength, makeMicroBatch } from '../../src/train/batches.ts';
+import { readOracles } from './oracles.ts';
 
 describe('micro-batches', () => {
   it('pads rows to a bucket, keeps documents apart and points at the token before each label', () => {
@@ -45,15 +45,21 @@ describe('the order of the data', () => {
   });
 });
 
-describe('learning rates', () => {
-  // transformers 5.18: get_scheduler(name, AdamW(lr=1.0), num_warmup_steps=2, num_training_steps=10), step by step.
-  it.each([
-    ['constant', [1, 1, 1, 1, 1, 1]],
-    ['constant_with_warmup', [0, 0.5, 1, 1, 1, 1]],
-    ['linear', [0, 0.5, 1, 0.875, 0.75, 0.625]],
-    ['cosine', [0, 0.5, 1, 0.9619397662556434, 0.8535533905932737, 0.6913417161825449]],
-  ] as const)('%s is that of transformers', (type, expected) => {
-    const schedule = { type, learningRate: 1, warmupSteps: 2, totalSteps: 10 };
-    expected.forEach((rate, step) => expect(learningRateAt(step, schedule)).toBeCloseTo(rate, 12));
+describe('rows grouped by length', () => {
+  it.each(readOracles().length_groups)(
+    "come in the order of transformers' LengthGroupedSampler, $group at a time",
+    ({ lengths, order, group, grouped }) => {
+      expect([...groupByLength(Int32Array.from(order), lengths, group)]).toEqual(grouped);
+    },
+  );
+
+  it('are all there in every epoch, in another order each', () => {
+    const lengths = Array.from({ length: 40 }, (_, i) => 10 + ((i * 7) % 23));
+    const plan = new StepPlan({ numRows: 40, seed: 3, batch: 2, accumulation: 2, lengths });
+    const epoch = (n: number): number[] =>
+      Array.from({ length: 10 }, (_, i) => plan.rowsOf(10 * n + i).flatMap((rows) => [...rows])).flat();
+    expect(epoch(0).toSorted((a, b) => a - b)).toEqual(lengths.map((_, i) => i));
+    expect(epoch(1)).not.toEqual(epoch(0));
+    expect(lengths[epoch(0)[0]!]).toBe(Math.max(...lengths));
   });
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { positiveInt } from './common.ts';
-import { oneWarmup, trainingShape } from './training.ts';
+import { trainingRules, trainingShape } from './training.ts';
 
 export const loraSchema = z.strictObject({
   r: positiveInt.default(16).describe('Rank of the update.'),
@@ -18,6 +18,6 @@ export const finetuneSchema = z
     lora: loraSchema.prefault({}),
     ...trainingShape({ learning_rate: 2e-4, weight_decay: 0, adam_beta2: 0.999 }),
   })
-  .superRefine(oneWarmup);
+  .superRefine(trainingRules);
 
 export type LoraConfig = z.output<typeof loraSchema>;

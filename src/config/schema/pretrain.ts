@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { positiveInt } from './common.ts';
-import { oneWarmup, trainingShape } from './training.ts';
+import { trainingRules, trainingShape } from './training.ts';
 
 /** A Llama-shaped model to make from nothing, by transformers' LlamaConfig names; vocab_size comes from the tokenizer. */
 const architectureShape = {
@@ -22,8 +22,15 @@ export const pretrainSchema = z
   .strictObject({
     ...architectureShape,
     ...trainingShape({ learning_rate: 1e-3, weight_decay: 0.1, adam_beta2: 0.95 }),
+    z_loss: z
+      .number()
+      .nonnegative()
+      .default(0)
+      .describe(
+        'Weight of the squared logarithm of the softmax sum, in training only (PaLM has 1e-4); 0 turns it off.',
+      ),
   })
-  .superRefine(oneWarmup)
+  .superRefine(trainingRules)
   .superRefine((value, context) => {
     const kvHeads = value.num_key_value_heads ?? value.num_attention_heads;
     const rules: [key: keyof typeof value, multiple: number, of: string][] = [
