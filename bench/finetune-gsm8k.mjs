@@ -16,7 +16,7 @@ import { chooseEngine } from '../dist/engine/tf/index.js';
 import { lowerToTensorFlow } from '../dist/graph/index.js';
 import { readAdapter, writeAdapter } from '../dist/model/adapter.js';
 import { openCheckpoint } from '../dist/model/checkpoint.js';
-import { targetNames } from '../dist/model/lora.js';
+import { targetNames } from '../dist/model/lora-targets.js';
 import { StepPlan } from '../dist/train/batches.js';
 import { weightsOf } from '../dist/train/programs.js';
 import { initLora } from '../dist/train/weights.js';

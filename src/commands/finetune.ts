@@ -1,32 +1,39 @@
 import { join } from 'node:path';
 import { displayPath, type LoadedConfig } from '../config/index.ts';
-import { LlmkitError } from '../core/errors.ts';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
 import { weightFiles } from '../io/weights.ts';
 import { withAtomicDir } from '../io/atomic.ts';
 import { describeFile, describeFiles, writeManifest } from '../io/manifest.ts';
 import { checkReplaceable } from '../io/replaceable.ts';
+import { deriveCheckpoint } from '../export/derive.ts';
 import { writeAdapter } from '../model/adapter.ts';
 import { writeGenerationConfig } from '../model/generation-config.ts';
 import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
-import { type LoraFactors, type LoraSettings, loraScale, resolveTargetModules, targetNames } from '../model/lora.ts';
 import { copyTokenizer } from '../tokenizer/index.ts';
-import { initLora } from '../train/weights.ts';
 import { runTraining, type TrainingRunResult } from '../train/run.ts';
+import { adapterOf } from '../train/weights.ts';
+import { chooseMethod, DOING, outputOf, withFlags } from './finetune-method.ts';
+import type { ChosenMethod, FinetuneSection as Section, MethodFlags } from './finetune-method.ts';
 import { describeRun, fingerprintOf, openTrainingData, runOptions, trainingTable } from './training.ts';
 import type { TrainingCommandOptions, TrainingData } from './training.ts';
 
-export interface FinetuneOptions extends TrainingCommandOptions {
-  /** The only method so far; the flag says so out loud. */
-  lora?: boolean;
-}
+export type FinetuneOptions = TrainingCommandOptions & MethodFlags;
 
-/** `finetune --lora`: trains low-rank adapters over the frozen base and writes them as PEFT does. */
+/**
+ * `finetune`: trains low-rank adapters over the frozen base, written as PEFT writes them, or the base itself, whole or its
+ * last blocks, written as a checkpoint.
+ */
 export async function run(options: FinetuneOptions, context: CommandContext): Promise<CommandResult> {
   const { config } = options;
+  const section = withFlags(config, options);
   const base = config.baseModel();
-  checkReplaceable(config.artifact('adapter'), [base, config.artifact('prepared')], 'finetune');
-  const message = `training a LoRA adapter for ${displayPath(base, context.cwd)}`;
+  const inputs = [
+    base,
+    config.artifact('prepared'),
+    ...(section.init_adapter === undefined ? [] : [section.init_adapter]),
+  ];
+  checkReplaceable(outputOf(config, section), inputs, 'finetune');
+  const message = `${DOING[section.method]} ${displayPath(base, context.cwd)}`;
   context.emit({ type: 'start', command: 'finetune', message });
   const checkpoint = openCheckpoint(base);
   try {
@@ -35,7 +42,7 @@ export async function run(options: FinetuneOptions, context: CommandContext): Pr
     const tokenizerDir = tokenizer === undefined ? base : config.resolvePath(tokenizer);
     const data = openTrainingData(config, { vocabSize: checkpoint.spec.vocabSize, tokenizerDir });
     try {
-      return await train(checkpoint, data, options, context);
+      return await train(checkpoint, data, section, options, context);
     } finally {
       data.close();
     }
@@ -47,79 +54,94 @@ export async function run(options: FinetuneOptions, context: CommandContext): Pr
 async function train(
   checkpoint: Checkpoint,
   data: TrainingData,
+  section: Section,
   options: FinetuneOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
   const { config } = options;
   const { spec } = checkpoint;
-  const section = config.config.finetune;
   const base = config.baseModel();
-  const out = config.artifact('adapter');
-  const lora = loraSettings(section.lora, targetNames(spec, section.lora.target_modules));
-  const targets = new Set(resolveTargetModules(spec, section.lora.target_modules).map(({ module }) => module));
   const baseFiles = ['config.json', ...weightFiles(base)].map((name) => describeFile(join(base, name)));
+  const method = chooseMethod(section, checkpoint, baseFiles, context);
+  for (const note of method.notes) context.emit({ type: 'note', message: note });
+  const hashes = (files: readonly { sha256: string }[]): string => files.map(({ sha256 }) => sha256).join(' ');
+  // A path may be spelled in two ways; the adapter's bytes say which it is.
+  const { init_adapter: _path, ...settings } = section;
   const result = await runTraining(
     {
       stage: 'finetune',
       config: section,
       spec,
       source: checkpoint.weights,
-      lora: {
-        r: lora.r,
-        scaling: loraScale(lora),
-        dropout: lora.dropout,
-        targets: (module) => targets.has(module),
-      },
-      initial: (weights) => initLora(weights, section.seed),
+      lora: method.lora,
+      trains: method.trains,
+      initial: method.initial,
       train: data.train,
       validation: data.validation,
       ...runOptions(options),
       checkpointFolder: config.artifact('checkpoints', 'finetune'),
-      fingerprint: fingerprintOf(section, data, { base: baseFiles.map(({ sha256 }) => sha256).join(' ') }),
+      fingerprint: fingerprintOf(settings, data, {
+        base: hashes(baseFiles),
+        ...(method.inputs.length === 0 ? {} : { init_adapter: hashes(method.inputs) }),
+      }),
     },
     context,
   );
+  const out = outputOf(config, section);
   await withAtomicDir(out, async (folder) => {
-    writeAdapter(folder, { spec, lora, factors: factorsOf(result.trained), baseModel: base });
+    await write(folder, { checkpoint, base, section, method, result, signal: context.signal });
     copyTokenizer(data.tokenizerFolder, folder);
     writeGenerationConfig(folder, spec, { base, stopTokenIds: data.stopTokenIds });
     writeManifest(folder, {
       command: 'finetune',
       config: section as unknown as Json,
-      inputs: [...baseFiles, data.manifest],
+      inputs: [...baseFiles, ...method.inputs, data.manifest],
       outputs: await describeFiles(folder),
       seed: section.seed,
       ...describeRun(result),
     });
   });
-  return report(result, config, out, context);
+  return report(result, section, config, out, context);
 }
 
-function loraSettings(config: LoadedConfig['config']['finetune']['lora'], targetModules: string[]): LoraSettings {
-  const { r, lora_alpha: alpha, lora_dropout: dropout, use_rslora: useRslora } = config;
-  return { r, alpha, dropout, useRslora, targetModules };
-}
-
-function factorsOf(trained: ReadonlyMap<string, Float32Array>): Map<string, LoraFactors> {
-  const factors = new Map<string, LoraFactors>();
-  for (const [name, A] of trained) {
-    if (!name.endsWith('.lora_A.weight')) continue;
-    const module = name.slice(0, -'.lora_A.weight'.length);
-    const B = trained.get(`${module}.lora_B.weight`);
-    if (!B) throw new LlmkitError('bug', `${module} has lora_A without lora_B`);
-    factors.set(module, { A, B });
+async function write(
+  folder: string,
+  run: {
+    checkpoint: Checkpoint;
+    base: string;
+    section: Section;
+    method: ChosenMethod;
+    result: TrainingRunResult;
+    signal: AbortSignal;
+  },
+): Promise<void> {
+  const { checkpoint, base, section, method, result, signal } = run;
+  const { trained } = result;
+  const { spec } = checkpoint;
+  if (method.settings) {
+    writeAdapter(folder, { spec, lora: method.settings, ...adapterOf(trained), baseModel: base });
+    return;
   }
-  return factors;
+  const dtype = section.save_dtype === 'auto' ? undefined : section.save_dtype;
+  await deriveCheckpoint(folder, { base, checkpoint, dtype, changed: (name) => trained.get(name), signal });
 }
 
-function report(result: TrainingRunResult, config: LoadedConfig, out: string, context: CommandContext): CommandResult {
-  context.emit({ type: 'artifact', kind: 'adapter', path: out });
+function report(
+  result: TrainingRunResult,
+  { method }: Section,
+  config: LoadedConfig,
+  out: string,
+  context: CommandContext,
+): CommandResult {
+  const kind = method === 'lora' ? 'adapter' : 'finetuned';
+  context.emit({ type: 'artifact', kind, path: out });
   const { trained: _values, ...figures } = result;
+  const file = displayPath(config.path, context.cwd);
   return {
     ok: true,
-    summary: `adapter in ${displayPath(out, context.cwd)}`,
+    summary: `${method === 'lora' ? 'adapter' : 'checkpoint'} in ${displayPath(out, context.cwd)}`,
     tables: [trainingTable(result)],
     data: { out, ...(figures as unknown as { [key: string]: Json }) },
-    next: `llmkit merge -c ${displayPath(config.path, context.cwd)}`,
+    next: method === 'lora' ? `llmkit merge -c ${file}` : `llmkit eval -c ${file} --model finetuned`,
   };
 }

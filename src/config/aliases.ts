@@ -23,9 +23,13 @@ const onTrue =
   (value) =>
     value === true ? yes : value === false ? no : undefined;
 
+/** Names with commas between them; anything else in a string is an expression. */
+const list: Convert = (value) =>
+  typeof value === 'string' && /^[\w.,\s-]*$/.test(value) ? value.split(',').map((name) => name.trim()) : undefined;
+
 const targets: Convert = (value) => {
   if (value === 'all' || value === true) return 'all-linear';
-  return typeof value === 'string' && value !== 'all-linear' ? value.split(',').map((name) => name.trim()) : undefined;
+  return value === 'all-linear' ? undefined : list(value);
 };
 
 /** LF: LLaMA-Factory, AX: axolotl, TP: TRL and PEFT, MX: mlx-lm. */
@@ -58,6 +62,17 @@ const spellings: Spelling[] = [
   { to: 'finetune.lora.lora_alpha', names: [] },
   { to: 'finetune.lora.lora_dropout', names: [] },
   { to: 'finetune.lora.use_rslora', names: ['peft_use_rslora' /* AX */] },
+  { to: 'finetune.lora.use_dora', names: ['peft_use_dora' /* AX */] },
+  { to: 'finetune.lora.layers_to_transform', names: ['peft_layers_to_transform' /* AX */] },
+  { to: 'finetune.lora.init_lora_weights', names: ['peft_init_lora_weights' /* AX */] },
+  {
+    to: 'finetune.lora.modules_to_save',
+    names: ['additional_target' /* LF */, 'lora_modules_to_save' /* AX */],
+    value: list,
+  },
+  { to: 'finetune.freeze.trainable_layers', names: ['freeze_trainable_layers' /* LF */] },
+  { to: 'finetune.freeze.extra_modules', names: ['freeze_extra_modules' /* LF */], value: list },
+  { to: 'finetune.init_adapter', names: ['adapter_name_or_path' /* LF */, 'lora_model_dir' /* AX */] },
   {
     to: 'finetune.lora.target_modules',
     names: ['lora_target' /* LF */, 'lora_target_modules' /* AX, TP */],
@@ -110,6 +125,7 @@ const aliases: Alias[] = [
     ...spread(spelling, `finetune.${spelling.to}`, true),
     ...spread(spelling, `pretrain.${spelling.to}`, false),
   ]),
+  ...['', 'finetune.'].map((at): Alias => ({ from: `${at}finetuning_type` /* LF */, to: 'finetune.method' })),
   { from: 'finetune.lora.rank', to: 'finetune.lora.r' },
   { from: 'finetune.lora.alpha', to: 'finetune.lora.lora_alpha' },
   { from: 'finetune.lora.dropout', to: 'finetune.lora.lora_dropout' },

@@ -14,8 +14,8 @@ import {
 } from '../graph/index.ts';
 import type { Graph, Value } from '../graph/index.ts';
 import type { DecoderSpec, LinearRole } from '../model/spec.ts';
-import { addLora } from './lora.ts';
-import type { Dropout } from './lora.ts';
+import { adaptedLinear } from './lora.ts';
+import type { Dropout, LoraFactors } from './lora.ts';
 import { linearHasBias, linearShape, matrixName } from '../model/tensors.ts';
 import type { DecoderWeights } from './weights.ts';
 
@@ -26,13 +26,19 @@ export interface LoraOptions {
   dropout: number;
   /** Whether a linear layer, by module path, has an adapter. */
   targets: (module: string, role: LinearRole) => boolean;
+  /** Rank and scale of the modules that differ, by path (PEFT's rank_pattern and alpha_pattern). */
+  exceptions?: ReadonlyMap<string, { r: number; scaling: number }>;
+  /** Each adapted layer has a magnitude, too, `<module>.lora_magnitude_vector`. */
+  dora?: boolean;
 }
 
 export interface TrainingWeightsOptions {
   /** Precision of the large products: frozen matrices are held in it, trained ones are f32 and cast for each product. */
   matrixDType: 'f32' | 'bf16';
-  /** Absent: every weight is trained. */
+  /** Absent: no adapters. */
   lora: LoraOptions | undefined;
+  /** Which weights of the checkpoint are trained: by default all of them without adapters, and none with them. */
+  trains?: ((name: string) => boolean) | undefined;
   /** i32 [2], fed at each step, where there is dropout. */
   dropoutSeed: Value | undefined;
   /** f32 [], fed at each step, where embeddings get noise: uniform up to this, to both sides. */
@@ -93,12 +99,8 @@ export class TrainingWeights implements DecoderWeights {
       const [out, inputs] = linearShape(this.spec, role);
       const weight = this.#operand(`${module}.weight`, [out, inputs]);
       const bias = linearHasBias(this.spec, role) ? this.#slot(`${module}.bias`, [out], 'f32') : undefined;
-      const y = linear(x, weight, bias);
-      const { lora } = this.#options;
-      if (!lora?.targets(module, role)) return y;
-      const a = this.#slot(`${module}.lora_A.weight`, [lora.r, inputs], 'f32', true);
-      const b = this.#slot(`${module}.lora_B.weight`, [out, lora.r], 'f32', true);
-      return addLora(y, x, { a, b }, lora.scaling, this.#dropout(lora));
+      const factors = this.#factors(module, role, out, inputs);
+      return factors ? adaptedLinear(x, weight, bias, factors) : linear(x, weight, bias);
     });
   }
 
@@ -119,8 +121,25 @@ export class TrainingWeights implements DecoderWeights {
 
   /** A matrix as it is held: bf16 travels in pairs, so odd rows are f32, and so is everything that is trained. */
   #matrix(name: string, shape: [number, number]): Value {
-    const held = this.#options.lora && shape[1] % 2 === 0 ? this.#options.matrixDType : 'f32';
+    const held = !this.#trains(name) && shape[1] % 2 === 0 ? this.#options.matrixDType : 'f32';
     return this.#slot(name, shape, held);
+  }
+
+  #trains(name: string): boolean {
+    const { lora, trains } = this.#options;
+    return trains ? trains(name) : !lora;
+  }
+
+  /** The adapter of a linear layer, where it has one. */
+  #factors(module: string, role: LinearRole, out: number, inputs: number): LoraFactors | undefined {
+    const { lora } = this.#options;
+    if (!lora?.targets(module, role)) return undefined;
+    const { r, scaling } = lora.exceptions?.get(module) ?? lora;
+    const a = this.#slot(`${module}.lora_A.weight`, [r, inputs], 'f32', true);
+    const b = this.#slot(`${module}.lora_B.weight`, [out, r], 'f32', true);
+    const factors: LoraFactors = { a, b, scaling, dropout: this.#dropout(lora) };
+    if (lora.dora === true) factors.magnitude = this.#slot(`${module}.lora_magnitude_vector`, [out], 'f32', true);
+    return factors;
   }
 
   #normSize(module: string): number {
@@ -148,7 +167,7 @@ export class TrainingWeights implements DecoderWeights {
     if (known) return known.value;
     // Weights belong to no scope: recompute must never copy them.
     const value = this.graph.within('', () => parameter(this.graph, name, shape, dtype));
-    this.slots.set(name, { name, shape, dtype, trained: this.#options.lora ? isLora : true, value });
+    this.slots.set(name, { name, shape, dtype, trained: isLora || this.#trains(name), value });
     return value;
   }
 }

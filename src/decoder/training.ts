@@ -27,6 +27,8 @@ export interface TrainingGraphOptions {
   /** Precision of the large products; see `TrainingWeightsOptions`. */
   matrixDType: 'f32' | 'bf16';
   lora: LoraOptions | undefined;
+  /** Which weights of the checkpoint are trained; see `TrainingWeightsOptions`. */
+  trains?: ((name: string) => boolean) | undefined;
   /** loss: forward only. gradients: forward and backward. logits: of every position, for oracles and checks. */
   produce: 'loss' | 'gradients' | 'logits';
   /** Add this batch's gradients to those fed as `accumulated/<name>`. */
@@ -79,6 +81,7 @@ export function buildTrainingGraph(options: TrainingGraphOptions): DecoderGraph 
   const weights = new TrainingWeights(graph, spec, {
     matrixDType: options.matrixDType,
     lora: options.lora,
+    trains: options.trains,
     dropoutSeed: random ? input(graph, 'dropout_seed', [2], 'i32') : undefined,
     noiseBound: noise ? input(graph, 'noise_bound', [], 'f32') : undefined,
   });

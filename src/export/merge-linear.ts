@@ -1,10 +1,10 @@
 import { LlmkitError } from '../core/errors.ts';
-import { type LoraFactors, updateRow } from '../model/lora.ts';
+import { adaptRow, type LoraFactors } from '../model/lora.ts';
 import type { LinearModule } from '../model/tensors.ts';
 
 /**
- * Adds scale * B A to a linear layer's weight in place. Each element of B A is summed in double precision and the sum
- * with the weight rounded to f32 once.
+ * Adapts a linear layer's weight in place: plus scale * B A, and in DoRA its rows brought to their magnitudes. Each row is
+ * computed in double precision and rounded to f32 once.
  *
  * @param weight f32, stored [out, in], or [in, out] when the module is transposed
  * @returns the squared Frobenius norm of what was added
@@ -13,16 +13,17 @@ import type { LinearModule } from '../model/tensors.ts';
 export function mergeLinear(weight: Float32Array, module: LinearModule, factors: LoraFactors, scale: number): number {
   const inner = module.in;
   const [rowStride, columnStride] = module.transposed ? [1, module.out] : [inner, 1];
-  const delta = new Float64Array(inner);
+  const values = new Float64Array(inner);
   let squared = 0;
   for (let row = 0; row < module.out; row++) {
-    updateRow(factors, row, scale, delta);
-    let at = row * rowStride;
+    const first = row * rowStride;
+    for (let column = 0; column < inner; column++) values[column] = weight[first + column * columnStride]!;
+    adaptRow(values, factors, row, scale);
     let sum = 0;
-    for (let column = 0; column < inner; column++, at += columnStride) {
-      const change = delta[column]!;
-      squared += change * change;
-      weight[at]! += change;
+    for (let column = 0; column < inner; column++) {
+      const at = first + column * columnStride;
+      squared += (values[column]! - weight[at]!) ** 2;
+      weight[at] = values[column]!;
       sum += weight[at]!;
     }
     // One value that is not finite makes the sum of its row so.

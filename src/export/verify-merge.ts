@@ -8,8 +8,9 @@ import { lowerToTensorFlow } from '../graph/index.ts';
 import type { WeightSource } from '../io/safetensors.ts';
 import { readAdapter } from '../model/adapter.ts';
 import { openCheckpoint } from '../model/checkpoint.ts';
-import { loraScale } from '../model/lora.ts';
 import type { DecoderSpec } from '../model/spec.ts';
+import { loraOptions } from '../train/methods.ts';
+import { adapterValues } from '../train/weights.ts';
 
 /** Rows and tokens of the probe: enough for every layer to matter, small enough to take a second. */
 const [ROWS, LENGTH] = [2, 32];
@@ -29,23 +30,15 @@ export function verifyMerge(
   const base = openCheckpoint(folders.base);
   const merged = openCheckpoint(folders.merged);
   try {
-    const { lora, factors } = readAdapter(folders.adapter, base.spec);
-    const adapted = new Map<string, Float32Array>();
-    for (const [module, { A, B }] of factors) {
-      adapted.set(`${module}.lora_A.weight`, A).set(`${module}.lora_B.weight`, B);
-    }
-    const options: LoraOptions = {
-      r: lora.r,
-      scaling: loraScale(lora),
-      dropout: 0,
-      targets: (module) => factors.has(module),
-    };
-    const plain = logits(engine, base.spec, base.weights, undefined, adapted);
+    const adapter = readAdapter(folders.adapter, base.spec);
+    const adapted = new Map(adapterValues(adapter));
+    const options = loraOptions(adapter.lora, adapter.factors.keys(), 0);
+    const plain = logits(engine, base.spec, base.weights, undefined, new Map());
     const expected = logits(engine, base.spec, base.weights, options, adapted);
-    const actual = logits(engine, merged.spec, merged.weights, undefined, adapted);
+    const actual = logits(engine, merged.spec, merged.weights, undefined, new Map());
     const largest = expected.reduce((top, x) => Math.max(top, Math.abs(x)), 0);
     const difference = worst(actual, expected);
-    const stored = merged.weights.tensors.get(`${[...factors.keys()][0]}.weight`)!.dtype;
+    const stored = merged.weights.tensors.get(`${[...adapter.factors.keys()][0]}.weight`)!.dtype;
     const tolerance = (TOLERANCE[stored] ?? TOLERANCE['BF16']!) * largest;
     if (!(difference <= tolerance)) {
       throw new LlmkitError('data', 'the merged model does not compute what base and adapter do', {

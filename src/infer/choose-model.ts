@@ -5,11 +5,11 @@ import { LlmkitError } from '../core/errors.ts';
 import { hashJson } from '../core/json.ts';
 
 /** Stages of a config's life that leave a model. */
-const STAGES = ['base', 'pretrained', 'adapter', 'merged', 'quantized'] as const;
+const STAGES = ['base', 'pretrained', 'adapter', 'merged', 'finetuned', 'quantized'] as const;
 type Stage = (typeof STAGES)[number];
 
 export interface ModelFlags {
-  /** A stage of the config (base, pretrained, adapter, merged, quantized) or a folder, relative to `cwd`. */
+  /** A stage of the config (base, pretrained, adapter, merged, finetuned, quantized) or a folder, relative to `cwd`. */
   model?: string | undefined;
   /** Folder of a PEFT adapter, relative to `cwd`. */
   adapter?: string | undefined;
@@ -27,9 +27,9 @@ export interface ModelChoice {
 }
 
 /**
- * The model a command is to run: the one the flags name, else the latest that the config's stages have made: the merged
- * checkpoint, or base and adapter when the adapter is newer, or the base, or the pretrained one. Quantized models are
- * used when asked for.
+ * The model a command is to run: the one the flags name, else the latest that the config's stages have made: the newest of
+ * merged checkpoint, base and adapter, and checkpoint trained in full; or the base, or the pretrained one. Quantized models
+ * are used when asked for.
  *
  * @throws LlmkitError('usage' | 'config' | 'io') when nothing is named, or what is named is not there.
  */
@@ -49,10 +49,15 @@ export function chooseModel(config: LoadedConfig | undefined, flags: ModelFlags)
 }
 
 function latest(config: LoadedConfig): Stage {
-  const merged = modifiedMs(join(config.artifact('merged'), 'config.json'));
-  const adapter = modifiedMs(join(config.artifact('adapter'), 'adapter_config.json'));
-  if (adapter > merged && config.config.model.name_or_path !== undefined) return 'adapter';
-  if (merged > 0) return 'merged';
+  const made: [Stage, number][] = [
+    ['merged', modifiedMs(join(config.artifact('merged'), 'config.json'))],
+    ['finetuned', modifiedMs(join(config.artifact('finetuned'), 'config.json'))],
+  ];
+  if (config.config.model.name_or_path !== undefined) {
+    made.push(['adapter', modifiedMs(join(config.artifact('adapter'), 'adapter_config.json'))]);
+  }
+  const [newest, at] = made.reduce((last, next) => (next[1] > last[1] ? next : last));
+  if (at > 0) return newest;
   return config.config.model.name_or_path === undefined ? 'pretrained' : 'base';
 }
 
@@ -60,6 +65,7 @@ const COMMANDS: Record<Exclude<Stage, 'base'>, string> = {
   pretrained: 'llmkit pretrain',
   adapter: 'llmkit finetune --lora',
   merged: 'llmkit merge',
+  finetuned: 'llmkit finetune --full',
   quantized: 'llmkit quantize',
 };
 

@@ -4,7 +4,8 @@ import { describeFile } from '../io/manifest.ts';
 import { weightFiles } from '../io/weights.ts';
 import { readAdapter } from '../model/adapter.ts';
 import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
-import { loraScale, updateRow } from '../model/lora.ts';
+import { adaptRow, moduleScale } from '../model/lora.ts';
+import { overlay } from '../model/overlay.ts';
 import { matrixName } from '../model/tensors.ts';
 import { checkTrainedOn } from '../model/trained-on.ts';
 import { isQuantized, openQuantized } from '../quant/compressed-tensors.ts';
@@ -34,12 +35,13 @@ export function openSource(dir: string, adapterDir?: string): OpenSource {
 }
 
 function plainSource(dir: string, adapterDir: string | undefined): OpenSource {
-  const checkpoint = openCheckpoint(dir);
+  const base = openCheckpoint(dir);
   try {
-    const { spec } = checkpoint;
+    const { spec } = base;
     const adapter = adapterDir === undefined ? undefined : readAdapter(adapterDir, spec);
     if (adapterDir !== undefined)
       checkTrainedOn(adapterDir, () => weightFiles(dir).map((name) => describeFile(join(dir, name))));
+    const checkpoint = overlay(base, adapter?.weights ?? new Map(), dir);
     return {
       spec,
       ...named(checkpoint),
@@ -48,18 +50,20 @@ function plainSource(dir: string, adapterDir: string | undefined): OpenSource {
         const { module, rows } = matrixName(spec, layer, role);
         const factors = adapter?.factors.get(module);
         if (adapter === undefined || factors === undefined) return weight;
-        const update = new Float64Array(factors.A.length / adapter.lora.r);
-        const inner = update.length;
+        const { r, scale } = moduleScale(adapter.lora, module);
+        const inner = factors.A.length / r;
         for (let row = 0; row < weight.length / inner; row++) {
-          updateRow(factors, (rows?.start ?? 0) + row, loraScale(adapter.lora), update);
-          for (let i = 0; i < inner; i++) weight[row * inner + i]! += update[i]!;
+          const part = weight.subarray(row * inner, (row + 1) * inner);
+          const values = Float64Array.from(part);
+          adaptRow(values, factors, (rows?.start ?? 0) + row, scale);
+          part.set(values);
         }
         return weight;
       },
       close: () => checkpoint.close(),
     };
   } catch (error) {
-    checkpoint.close();
+    base.close();
     throw error;
   }
 }

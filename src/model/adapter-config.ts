@@ -7,8 +7,15 @@ import type { LoraSettings } from './lora.ts';
 const WITHOUT_EFFECT = new Set(
   (
     'auto_mapping base_model_name_or_path revision inference_mode peft_version task_type runtime_config ' +
-    'fan_in_fan_out layers_to_transform layers_pattern exclude_modules ensure_weight_tying ' +
-    'megatron_core megatron_config eva_config loftq_config qalora_group_size'
+    'fan_in_fan_out megatron_core megatron_config eva_config loftq_config qalora_group_size'
+  ).split(/\s+/),
+);
+
+/** Options that are read here. */
+const READ = new Set(
+  (
+    'peft_type r lora_alpha lora_dropout target_modules exclude_modules layers_to_transform layers_pattern ' +
+    'use_rslora use_dora rank_pattern alpha_pattern bias modules_to_save ensure_weight_tying init_lora_weights'
   ).split(/\s+/),
 );
 
@@ -17,7 +24,7 @@ const PLAIN_INITS: readonly unknown[] = [true, false, null, undefined, 'gaussian
 
 export interface AdapterConfig {
   lora: LoraSettings;
-  /** Whether `lora.targetModules` says where factors must be: not for a regular expression or a choice of layers. */
+  /** Whether `lora` says where factors must be: not for expressions, which Python and JavaScript may read differently. */
   targetsAreAll: boolean;
   baseModel: string | undefined;
 }
@@ -25,44 +32,92 @@ export interface AdapterConfig {
 /**
  * Reads PEFT's adapter_config.json.
  *
- * @throws LlmkitError('data') naming any option that changes the result and that llmkit does not compute (DoRA,
- *   modules_to_save, rank_pattern, biases, ...), or that it has never heard of and that is set.
+ * @throws LlmkitError('data') naming any option that changes the result and that llmkit does not compute (biases of
+ *   lora_B, aLoRA, ...), or that it has never heard of and that is set.
  */
 export function parseAdapterConfig(raw: JsonObject, where: string): AdapterConfig {
   const fields = new ConfigFields(raw, where);
   if (fields.string('peft_type') !== 'LORA') throw fields.wrong('peft_type', '"LORA"');
   if (fields.has('task_type') && fields.string('task_type') !== 'CAUSAL_LM')
     throw fields.wrong('task_type', '"CAUSAL_LM"');
-  if (fields.has('bias') && fields.string('bias') !== 'none') throw fields.wrong('bias', '"none"');
   if (!PLAIN_INITS.includes(raw['init_lora_weights'])) {
     const hint =
       'this adapter is relative to a changed base; convert it in PEFT (save_pretrained with path_initial_model_for_weight_conversion)';
     throw fields.wrong('init_lora_weights', 'true, false or "gaussian"', hint);
   }
-  const targets = raw['target_modules'];
-  const isList = Array.isArray(targets) && targets.every((target) => typeof target === 'string');
-  if (!isList && typeof targets !== 'string') throw fields.wrong('target_modules', 'a list of names, or one pattern');
-  const lora: LoraSettings = {
-    r: fields.integer('r', 1),
-    alpha: fields.positive('lora_alpha'),
-    dropout: fields.has('lora_dropout') ? fields.number('lora_dropout', 0, 1) : 0,
-    targetModules: isList ? (targets as string[]).toSorted() : [targets as string],
-    useRslora: fields.has('use_rslora') && fields.boolean('use_rslora'),
-  };
-  const read = new Set(['peft_type', 'bias', 'init_lora_weights', 'target_modules']);
-  for (const name of ['r', 'lora_alpha', 'lora_dropout', 'use_rslora']) read.add(name);
+  const lora = { ...readPlain(fields, raw), ...readTargets(fields, raw) };
   for (const [name, value] of Object.entries(raw)) {
-    if (read.has(name) || WITHOUT_EFFECT.has(name) || isUnset(value)) continue;
+    if (READ.has(name) || WITHOUT_EFFECT.has(name) || isUnset(value)) continue;
     throw new LlmkitError('data', `the adapter uses ${name}, which llmkit does not compute`, {
       where: `${where}: ${name}`,
       expected: 'null, false or nothing',
       got: JSON.stringify(value),
     });
   }
-  const chosen = ['layers_to_transform', 'exclude_modules'].some((name) => !isUnset(raw[name]));
+  const isList = typeof lora.targetModules !== 'string' && typeof lora.excludeModules !== 'string';
   const baseModel = raw['base_model_name_or_path'];
-  return { lora, targetsAreAll: isList && !chosen, baseModel: typeof baseModel === 'string' ? baseModel : undefined };
+  return { lora, targetsAreAll: isList, baseModel: typeof baseModel === 'string' ? baseModel : undefined };
 }
+
+function readPlain(fields: ConfigFields, raw: JsonObject): Omit<LoraSettings, 'targetModules'> {
+  const bias = fields.has('bias') ? fields.string('bias') : 'none';
+  if (bias !== 'none' && bias !== 'all' && bias !== 'lora_only') throw fields.wrong('bias', 'none, all or lora_only');
+  const isOn = (name: string): boolean => fields.has(name) && fields.boolean(name);
+  const ranks = readPatterns(fields, raw, 'rank_pattern');
+  const broken = Object.entries(ranks).find(([, rank]) => !Number.isSafeInteger(rank));
+  if (broken !== undefined) throw fields.wrong('rank_pattern', `a whole number for ${broken[0]}`);
+  const alphas = readPatterns(fields, raw, 'alpha_pattern');
+  return {
+    r: fields.integer('r', 1),
+    alpha: fields.positive('lora_alpha'),
+    dropout: fields.has('lora_dropout') ? fields.number('lora_dropout', 0, 1) : 0,
+    useRslora: isOn('use_rslora'),
+    ...(isOn('use_dora') ? { useDora: true } : {}),
+    ...(isUnset(ranks) ? {} : { rankPattern: ranks }),
+    ...(isUnset(alphas) ? {} : { alphaPattern: alphas }),
+    ...(bias === 'none' ? {} : { bias }),
+    ...(isOn('ensure_weight_tying') ? { ensureWeightTying: true } : {}),
+    ...(raw['init_lora_weights'] === 'gaussian' ? { initLoraWeights: 'gaussian' as const } : {}),
+  };
+}
+
+function readTargets(fields: ConfigFields, raw: JsonObject): Pick<LoraSettings, 'targetModules'> {
+  const targets = raw['target_modules'];
+  const isList = isNames(targets);
+  if (!isList && typeof targets !== 'string') throw fields.wrong('target_modules', 'a list of names, or one pattern');
+  const names = (name: string): { [key: string]: readonly string[] } => {
+    const value = typeof raw[name] === 'string' ? [raw[name]] : raw[name];
+    if (isUnset(value)) return {};
+    if (!isNames(value)) throw fields.wrong(name, 'a list of names');
+    return { [camel(name)]: value };
+  };
+  const layers =
+    typeof raw['layers_to_transform'] === 'number' ? [raw['layers_to_transform']] : raw['layers_to_transform'];
+  const isLayer = (layer: unknown): boolean => Number.isSafeInteger(layer) && (layer as number) >= 0;
+  if (!isUnset(layers) && !(Array.isArray(layers) && layers.every(isLayer)))
+    throw fields.wrong('layers_to_transform', 'whole numbers from 0');
+  const excluded = raw['exclude_modules'];
+  return {
+    targetModules: isList ? targets.toSorted() : (targets as string),
+    ...(typeof excluded === 'string' ? { excludeModules: excluded } : names('exclude_modules')),
+    ...(isUnset(layers) ? {} : { layersToTransform: layers as number[] }),
+    ...names('layers_pattern'),
+    ...names('modules_to_save'),
+  };
+}
+
+function readPatterns(fields: ConfigFields, raw: JsonObject, name: string): Record<string, number> {
+  const value = raw[name] ?? {};
+  const isMap = typeof value === 'object' && !Array.isArray(value);
+  if (isMap && Object.values(value).every((item) => typeof item === 'number' && item > 0))
+    return value as Record<string, number>;
+  throw fields.wrong(name, 'positive numbers by module');
+}
+
+const isNames = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((name) => typeof name === 'string');
+
+const camel = (name: string): string => name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 function isUnset(value: unknown): boolean {
   if (value === null || value === undefined || value === false) return true;
@@ -72,27 +127,28 @@ function isUnset(value: unknown): boolean {
 /** adapter_config.json, as PEFT reads it. */
 export function adapterConfig(lora: LoraSettings, baseModel: string, fanInFanOut: boolean): JsonObject {
   return {
-    alpha_pattern: {},
+    alpha_pattern: { ...lora.alphaPattern },
     auto_mapping: null,
     base_model_name_or_path: baseModel,
-    bias: 'none',
-    exclude_modules: null,
+    bias: lora.bias ?? 'none',
+    ...(lora.ensureWeightTying === true ? { ensure_weight_tying: true } : {}),
+    exclude_modules: lora.excludeModules ?? null,
     fan_in_fan_out: fanInFanOut,
     inference_mode: true,
-    init_lora_weights: true,
-    layers_pattern: null,
-    layers_to_transform: null,
+    init_lora_weights: lora.initLoraWeights ?? true,
+    layers_pattern: lora.layersPattern ?? null,
+    layers_to_transform: lora.layersToTransform ?? null,
     lora_alpha: lora.alpha,
     lora_bias: false,
     lora_dropout: lora.dropout,
-    modules_to_save: null,
+    modules_to_save: lora.modulesToSave ?? null,
     peft_type: 'LORA',
     r: lora.r,
-    rank_pattern: {},
+    rank_pattern: { ...lora.rankPattern },
     revision: null,
     target_modules: lora.targetModules,
     task_type: 'CAUSAL_LM',
-    use_dora: false,
+    use_dora: lora.useDora ?? false,
     use_rslora: lora.useRslora,
   };
 }

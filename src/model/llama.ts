@@ -107,6 +107,7 @@ export function llamaNames(tiedHead: boolean): WeightNames {
     positionEmbedding: undefined,
     finalNorm: 'model.norm',
     head: tiedHead ? undefined : 'lm_head',
+    headModule: 'lm_head',
     layer: (index) => {
       const layer = `model.layers.${index}`;
       const attention = (role: LinearRole) => ({ module: `${layer}.self_attn.${role}` });

@@ -1,17 +1,24 @@
-import { LlmkitError } from '../core/errors.ts';
-import { nearest } from '../core/nearest.ts';
-import type { DecoderSpec } from './spec.ts';
-import { type LinearModule, linearModules } from './tensors.ts';
+import type { LoraTargets } from './lora-targets.ts';
+import { patternValue } from './lora-targets.ts';
 
 /** Low-rank adaptation (Hu et al. 2021): y = W x + scale * B (A x), by PEFT's names. */
-export interface LoraSettings {
+export interface LoraSettings extends LoraTargets {
   r: number;
   alpha: number;
   dropout: number;
-  /** Last parts of module paths (`q_proj`), or whole paths. */
-  targetModules: string[];
   /** Scale by alpha / sqrt(r) instead of alpha / r (Kalajdzievski 2023). */
   useRslora: boolean;
+  /** DoRA (Liu et al. 2024): W + scale * B A gives each row its direction, a trained vector its length. */
+  useDora?: boolean;
+  /** Ranks of modules that differ, by an expression for the end of their path; the first that fits counts. */
+  rankPattern?: Readonly<Record<string, number>>;
+  alphaPattern?: Readonly<Record<string, number>>;
+  /** Biases that are trained too: those of all layers, or those of adapted ones. */
+  bias?: 'none' | 'all' | 'lora_only';
+  /** The embedding, and the head that is tied to it, stay one where `modulesToSave` has them. */
+  ensureWeightTying?: boolean;
+  /** How A begins: Kaiming-uniform, or normal with standard deviation 1 / r. B begins as zero. */
+  initLoraWeights?: true | 'gaussian';
 }
 
 export interface LoraFactors {
@@ -19,6 +26,8 @@ export interface LoraFactors {
   A: Float32Array;
   /** f32 [out, r]. */
   B: Float32Array;
+  /** DoRA's length of each row, f32 [out]. */
+  magnitude?: Float32Array;
 }
 
 /** What B A is multiplied with. */
@@ -26,52 +35,44 @@ export function loraScale({ r, alpha, useRslora }: Pick<LoraSettings, 'r' | 'alp
   return alpha / (useRslora ? Math.sqrt(r) : r);
 }
 
-/** One row of scale * B A, summed in double precision into `out` f64 [in]. */
-export function updateRow({ A, B }: LoraFactors, row: number, scale: number, out: Float64Array): void {
-  const inner = out.length;
-  const r = A.length / inner;
-  out.fill(0);
-  for (let k = 0; k < r; k++) {
-    const factor = scale * B[row * r + k]!;
-    const start = k * inner;
-    for (let column = 0; column < inner; column++) out[column]! += factor * A[start + column]!;
-  }
-}
-
-/** PEFT's rule for a list: the path itself, or its end at a dot. */
-export function isTarget(module: string, targets: readonly string[]): boolean {
-  return targets.some((target) => module === target || module.endsWith(`.${target}`));
+/** Rank and scale of one module, as rank_pattern and alpha_pattern have them. */
+export function moduleScale(lora: LoraSettings, module: string): { r: number; scale: number } {
+  const r = patternValue(lora.rankPattern, module) ?? lora.r;
+  const alpha = patternValue(lora.alphaPattern, module) ?? lora.alpha;
+  return { r, scale: loraScale({ r, alpha, useRslora: lora.useRslora }) };
 }
 
 /**
- * The modules that `target_modules` names, layer by layer.
+ * One row of the weight becomes that of the adapted layer: plus scale * B A, and in DoRA magnitude times its direction.
+ * In double precision, in place.
  *
- * @param targets `all-linear`, or names as PEFT takes them
- * @throws LlmkitError('config') for a name that fits no linear layer of the model
+ * @param weight f64 [in]
  */
-export function resolveTargetModules(spec: DecoderSpec, targets: 'all-linear' | readonly string[]): LinearModule[] {
-  const modules = linearModules(spec);
-  if (targets === 'all-linear') return modules;
-  for (const target of targets) {
-    if (modules.some(({ module }) => isTarget(module, [target]))) continue;
-    const names = [...new Set(modules.map(({ module }) => lastPart(module)))];
-    const near = nearest(target, names);
-    throw new LlmkitError('config', `${target} is no linear layer of a ${spec.modelType} block`, {
-      where: 'target_modules',
-      expected: `all-linear, or some of ${names.join(', ')}`,
-      got: target,
-      ...(near === undefined ? {} : { hint: `did you mean ${near}?` }),
-    });
+export function adaptRow(weight: Float64Array, { A, B, magnitude }: LoraFactors, row: number, scale: number): void {
+  const inner = weight.length;
+  const r = A.length / inner;
+  for (let k = 0; k < r; k++) {
+    const factor = scale * B[row * r + k]!;
+    const start = k * inner;
+    for (let column = 0; column < inner; column++) weight[column]! += factor * A[start + column]!;
   }
-  return modules.filter(({ module }) => isTarget(module, targets));
+  if (magnitude === undefined) return;
+  const factor = magnitude[row]! / Math.sqrt(weight.reduce((sum, x) => sum + x * x, 0));
+  for (let column = 0; column < inner; column++) weight[column]! *= factor;
 }
 
-/** `target_modules` as it goes into adapter_config.json: the names that stand for `all-linear`, or the list as it is. */
-export function targetNames(spec: DecoderSpec, targets: 'all-linear' | readonly string[]): string[] {
-  if (targets !== 'all-linear') return [...targets];
-  return [...new Set(linearModules(spec).map(({ module }) => lastPart(module)))];
-}
-
-function lastPart(module: string): string {
-  return module.slice(module.lastIndexOf('.') + 1);
+/**
+ * The length of each row of a weight, with which DoRA's magnitude begins.
+ *
+ * @param weight f32, stored [out, in], or [in, out] when `transposed`
+ * @returns f32 [out]
+ */
+export function rowNorms(weight: Float32Array, out: number, transposed: boolean): Float32Array {
+  const inner = weight.length / out;
+  const [rowStride, columnStride] = transposed ? [1, out] : [inner, 1];
+  return Float32Array.from({ length: out }, (_, row) => {
+    let sum = 0;
+    for (let column = 0; column < inner; column++) sum += weight[row * rowStride + column * columnStride]! ** 2;
+    return Math.sqrt(sum);
+  });
 }

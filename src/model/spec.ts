@@ -83,6 +83,8 @@ export interface WeightNames {
   finalNorm: string;
   /** Undefined when the head is tied. */
   head: string | undefined;
+  /** The head's module path, tied or not. */
+  headModule: string;
   layer(index: number): LayerNames;
 }
 

@@ -10,6 +10,8 @@ import type { BatchShape } from './batches.ts';
 export interface ProgramOptions {
   spec: DecoderSpec;
   lora: LoraOptions | undefined;
+  /** Which weights of the checkpoint are trained; see `TrainingWeightsOptions`. */
+  trains?: ((name: string) => boolean) | undefined;
   matrixDType: 'f32' | 'bf16';
   memory: 'none' | 'layer';
   accumulate: boolean;
@@ -67,9 +69,9 @@ export function graphOptions(
   options: ProgramOptions,
   { batch, length, band, targets }: BatchShape,
 ): TrainingGraphOptions {
-  const { spec, lora, matrixDType, memory, accumulate, objective } = options;
+  const { spec, lora, trains, matrixDType, memory, accumulate, objective } = options;
   const shape = { batch, length, band, blockSize: Math.min(ATTENTION_BLOCK, length) };
-  return { spec, shape, targets, lora, matrixDType, memory, accumulate, objective, produce: 'gradients' };
+  return { spec, shape, targets, lora, trains, matrixDType, memory, accumulate, objective, produce: 'gradients' };
 }
 
 /** The weights that the graphs want, found by building a small one. */

@@ -18,6 +18,7 @@ import { activationBytes, chooseMemory } from './memory.ts';
 import { weightsOf } from './programs.ts';
 import { Selection } from './selection.ts';
 import { Trainer } from './trainer.ts';
+import type { InitialValues } from './weights.ts';
 
 export interface TrainingRunOptions {
   stage: 'pretrain' | 'finetune';
@@ -25,8 +26,10 @@ export interface TrainingRunOptions {
   spec: DecoderSpec;
   source: WeightSource;
   lora: LoraOptions | undefined;
+  /** Which weights of the checkpoint are trained; see `TrainingWeightsOptions`. */
+  trains?: ((name: string) => boolean) | undefined;
   /** First values of the trained weights. */
-  initial: (weights: DecoderGraph['weights']) => Map<string, Float32Array>;
+  initial: (weights: DecoderGraph['weights']) => InitialValues;
   train: RowSource & { maxLength: number };
   validation: RowSource | undefined;
   engine: EngineChoice;
@@ -85,11 +88,19 @@ async function trainOn(
     memory === 'layer' ? 'blocks are computed again in the backward pass' : `about ${activations} of activations`;
   context.emit({ type: 'note', message: `precision ${effective}; ${kept}` });
 
-  const weights = weightsOf({ spec, lora: options.lora, matrixDType, memory, accumulate: false });
+  const weights = weightsOf({
+    spec,
+    lora: options.lora,
+    trains: options.trains,
+    matrixDType,
+    memory,
+    accumulate: false,
+  });
   const trainer = new Trainer({
     engine,
     spec,
     lora: options.lora,
+    trains: options.trains,
     matrixDType,
     memory,
     source: options.source,

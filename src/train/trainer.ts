@@ -16,18 +16,21 @@ import type { DivergenceRecord } from './divergence.ts';
 import { ProgramCache, weightsOf } from './programs.ts';
 import type { ProgramOptions } from './programs.ts';
 import { loadFrozen } from './weights.ts';
+import type { InitialValues } from './weights.ts';
 
 export interface TrainerOptions {
   engine: TfEngine;
   spec: DecoderSpec;
-  /** Absent: every weight is trained. */
+  /** Absent: no adapters. */
   lora: LoraOptions | undefined;
+  /** Which weights of the checkpoint are trained; see `TrainingWeightsOptions`. */
+  trains?: ((name: string) => boolean) | undefined;
   matrixDType: 'f32' | 'bf16';
   memory: 'none' | 'layer';
   /** Where frozen weights are read from. */
   source: WeightSource;
   /** First values of the trained weights, by name. */
-  initial: ReadonlyMap<string, Float32Array>;
+  initial: InitialValues;
   adamw: AdamWOptions;
   /** Absent: cross entropy alone. */
   objective?: Objective | undefined;

@@ -24,6 +24,20 @@ describe('other tools’ spellings', () => {
     expect(notes).toHaveLength(7);
   });
 
+  it('of methods other than LoRA map', () => {
+    const { config } = load(
+      'finetuning_type: freeze\nfreeze_trainable_layers: 3\nfreeze_extra_modules: embed_tokens,norm\n' +
+        'adapter_name_or_path: old\nadditional_target: lm_head\nuse_dora: true\nlora_target: .*\\.[qv]_proj\n',
+    );
+    expect(config.finetune).toMatchObject({
+      method: 'freeze',
+      freeze: { trainable_layers: 3, extra_modules: ['embed_tokens', 'norm'] },
+      init_adapter: 'old',
+      // An expression is no list of names.
+      lora: { modules_to_save: ['lm_head'], use_dora: true, target_modules: '.*\\.[qv]_proj' },
+    });
+  });
+
   it('of axolotl map', () => {
     const { config } = load(
       'base_model: m\nfinetune: { lora_r: 4, lora_target_modules: "q_proj, v_proj", micro_batch_size: 2, num_epochs: 3 }\n' +

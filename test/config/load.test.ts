@@ -25,7 +25,12 @@ describe('a config file', () => {
       lora_dropout: 0,
       target_modules: 'all-linear',
       use_rslora: false,
+      use_dora: false,
+      init_lora_weights: true,
+      bias: 'none',
+      ensure_weight_tying: false,
     });
+    expect(config.finetune.method).toBe('lora');
     expect(config.finetune.warmup_ratio).toBe(0.03);
     expect(config.pretrain.num_key_value_heads).toBe(config.pretrain.num_attention_heads);
     expect(config.prepare.packing).toBe('best_fit');
@@ -102,7 +107,7 @@ quantize:
       'unknown key vocab | at a.yaml:4:43 prepare.tokenizer.vocab | hint known here: from, type, vocab_size, pretokenizer, special_tokens, min_frequency, max_token_length',
     ]);
     expect(errors(`${head}finetune: { lora: { target_modules: 3 } }\n`)).toEqual([
-      'finetune.lora.target_modules has a wrong value | at a.yaml:3:37 finetune.lora.target_modules | expected all-linear or a list | got 3',
+      'finetune.lora.target_modules has a wrong value | at a.yaml:3:37 finetune.lora.target_modules | expected a text or a list | got 3',
     ]);
   });
 

@@ -64,6 +64,7 @@ describe('merging', () => {
     theirs.close();
     expect(report).toEqual({
       mergedModules: 14,
+      replacedTensors: 0,
       tensors: 21,
       scale: 2,
       roundingOverUpdate: 0,

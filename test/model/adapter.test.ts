@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSafetensors, type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
 import { readAdapter, writeAdapter } from '../../src/model/adapter.ts';
 import { loadSpec } from '../../src/model/config.ts';
-import { type LoraFactors, loraScale, resolveTargetModules, targetNames } from '../../src/model/lora.ts';
+import { type LoraFactors, loraScale, type LoraSettings, moduleScale } from '../../src/model/lora.ts';
+import { isTarget, patternValue, resolveTargetModules, targetNames } from '../../src/model/lora-targets.ts';
 import { failure } from '../support/failure.ts';
 
 const GQA = join(import.meta.dirname, '../golden/decoder/llama-gqa');
@@ -51,7 +52,9 @@ describe('an adapter that PEFT wrote', () => {
   });
 
   it('may adapt a choice of layers', () => {
-    const path = altered({ layers_to_transform: [0] }, (tensors) =>
+    // Whole paths, which the fixture has, are not limited by it.
+    const names = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
+    const path = altered({ target_modules: names, layers_to_transform: [0] }, (tensors) =>
       tensors.filter(({ name }) => name.includes('layers.0')),
     );
     expect([...readAdapter(path, spec).factors.keys()]).toHaveLength(7);
@@ -60,11 +63,14 @@ describe('an adapter that PEFT wrote', () => {
 
 describe('an adapter that cannot be used', () => {
   it.each<[string, object]>([
-    ['use_dora', { use_dora: true }],
-    ['modules_to_save', { modules_to_save: ['lm_head'] }],
-    ['rank_pattern', { rank_pattern: { q_proj: 8 } }],
-    ['alpha_pattern', { alpha_pattern: { q_proj: 8 } }],
+    ['use_dora', { use_dora: 'yes' }],
+    ['modules_to_save', { modules_to_save: { lm_head: true } }],
+    ['modules_to_save', { modules_to_save: ['score'] }],
+    ['rank_pattern', { rank_pattern: { q_proj: 1.5 } }],
+    ['alpha_pattern', { alpha_pattern: { q_proj: '8' } }],
+    ['bias', { bias: 'some' }],
     ['bias', { bias: 'all' }],
+    ['layers_to_transform', { layers_to_transform: [-1] }],
     ['lora_bias', { lora_bias: true }],
     ['init_lora_weights', { init_lora_weights: 'pissa' }],
     ['peft_type', { peft_type: 'IA3' }],
@@ -123,10 +129,10 @@ describe('an adapter that cannot be used', () => {
 });
 
 describe('writing an adapter', () => {
-  const lora = { r: 2, alpha: 3, dropout: 0.1, targetModules: ['q_proj', 'v_proj'], useRslora: true };
+  const lora: LoraSettings = { r: 2, alpha: 3, dropout: 0.1, targetModules: ['q_proj', 'v_proj'], useRslora: true };
   const factors = (): Map<string, LoraFactors> =>
     new Map(
-      resolveTargetModules(spec, lora.targetModules).map((target) => [
+      resolveTargetModules(spec, lora).map((target) => [
         target.module,
         { A: new Float32Array(2 * target.in).fill(0.5), B: new Float32Array(target.out * 2) },
       ]),
@@ -134,7 +140,7 @@ describe('writing an adapter', () => {
 
   it('gives back settings and factors', () => {
     writeAdapter(dir, { spec, lora, factors: factors(), baseModel: 'base' });
-    expect(readAdapter(dir, spec)).toEqual({ lora, factors: factors(), baseModel: 'base' });
+    expect(readAdapter(dir, spec)).toEqual({ lora, factors: factors(), weights: new Map(), baseModel: 'base' });
   });
 
   it('refuses factors that are missing, too many or of the wrong size', () => {
@@ -150,7 +156,7 @@ describe('writing an adapter', () => {
 
 describe('target_modules', () => {
   it('all-linear is every linear layer of the blocks, without the head', () => {
-    expect(resolveTargetModules(spec, 'all-linear')).toHaveLength(14);
+    expect(resolveTargetModules(spec, { targetModules: 'all-linear' })).toHaveLength(14);
     expect(targetNames(spec, 'all-linear')).toEqual([
       'q_proj',
       'k_proj',
@@ -163,18 +169,51 @@ describe('target_modules', () => {
   });
 
   it('names a module that is not there, and the one that was meant', () => {
-    const error = failure(() => resolveTargetModules(spec, ['q_pro']));
+    const error = failure(() => resolveTargetModules(spec, { targetModules: ['q_pro'] }));
     expect(error).toMatchObject({
       kind: 'config',
       where: 'target_modules',
       got: 'q_pro',
       hint: 'did you mean q_proj?',
     });
-    expect(failure(() => resolveTargetModules(spec, ['proj'])).kind).toBe('config');
+    expect(failure(() => resolveTargetModules(spec, { targetModules: ['proj'] })).kind).toBe('config');
   });
 
   it('scales by alpha / r, or by alpha / sqrt(r)', () => {
     expect(loraScale({ r: 4, alpha: 8, useRslora: false })).toBe(2);
     expect(loraScale({ r: 4, alpha: 8, useRslora: true })).toBe(4);
+  });
+
+  const q0 = 'model.layers.0.self_attn.q_proj';
+  it.each<[string, boolean, Parameters<typeof isTarget>[1]]>([
+    ['a name', true, { targetModules: ['q_proj'] }],
+    ['the end of a name', false, { targetModules: ['_proj'] }],
+    ['a whole path', true, { targetModules: [q0] }],
+    ['an expression for the whole path', true, { targetModules: '.*\\.(q|k)_proj' }],
+    ['an expression for a part of it', false, { targetModules: 'q_proj' }],
+    ['a named group as Python spells it', true, { targetModules: '.*(?P<what>q)_proj\\Z' }],
+    ['a name in another block', false, { targetModules: ['q_proj'], layersToTransform: [1] }],
+    ['a name in this block', true, { targetModules: ['q_proj'], layersToTransform: [0] }],
+    ['a whole path, whatever the blocks', true, { targetModules: [q0], layersToTransform: [1] }],
+    [
+      'blocks under their pattern',
+      true,
+      { targetModules: ['q_proj'], layersToTransform: [0], layersPattern: ['layers'] },
+    ],
+    ['blocks under another', false, { targetModules: ['q_proj'], layersToTransform: [0], layersPattern: ['h'] }],
+    ['a name that is excluded', false, { targetModules: ['q_proj'], excludeModules: ['q_proj'] }],
+    ['an excluding expression', false, { targetModules: 'all-linear', excludeModules: '.*layers\\.0.*' }],
+    ['a module trained in full', false, { targetModules: 'all-linear', modulesToSave: ['self_attn'] }],
+  ])('%s: %s', (_what, expected, targets) => {
+    expect(isTarget(q0, targets)).toBe(expected);
+  });
+
+  it('takes ranks from the first pattern that fits the end of the path at a dot', () => {
+    expect(patternValue({ _proj: 1, q_proj: 2, '.*': 3 }, q0)).toBe(2);
+    expect(patternValue({ 'layers.0.self_attn.[qk]_proj': 5, q_proj: 2 }, q0)).toBe(5);
+    expect(patternValue({ '^q_proj': 1 }, q0)).toBeUndefined();
+    const lora: LoraSettings = { r: 4, alpha: 8, dropout: 0, useRslora: true, targetModules: 'all-linear' };
+    expect(moduleScale({ ...lora, rankPattern: { q_proj: 16 } }, q0)).toEqual({ r: 16, scale: 2 });
+    expect(moduleScale({ ...lora, alphaPattern: { q_proj: 6 } }, q0)).toEqual({ r: 4, scale: 3 });
   });
 });

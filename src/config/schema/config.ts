@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { fileOrFolder, seed } from './common.ts';
 import { evalPaths, evalSchema } from './eval.ts';
-import { finetuneSchema } from './finetune.ts';
+import { finetunePaths, finetuneSchema } from './finetune.ts';
 import { generateSchema } from './generate.ts';
 import { modelPaths, modelSchema } from './model.ts';
 import { preparePaths, prepareSchema } from './prepare.ts';
@@ -12,7 +12,9 @@ import { warmup } from './training.ts';
 /** A whole config file, after `extends` was followed. */
 export const fileSchema = z.strictObject({
   version: z.literal(1).describe('Of this format.'),
-  output_dir: fileOrFolder.describe('Where prepared/, pretrained/, adapter/, merged/, quantized/ and eval/ go.'),
+  output_dir: fileOrFolder.describe(
+    'Where prepared/, pretrained/, adapter/, finetuned/, merged/, quantized/ and eval/ go.',
+  ),
   seed: seed.default(42).describe('Of everything random.'),
   model: modelSchema.prefault({}),
   prepare: prepareSchema.prefault({}),
@@ -46,13 +48,14 @@ export type FinetuneConfig = Config['finetune'];
 export type QuantizeConfig = Config['quantize'];
 export type GenerateConfig = Config['generate'];
 /** What pretrain and finetune share. */
-export type TrainingConfig = Omit<FinetuneConfig, 'lora'>;
+export type TrainingConfig = Omit<FinetuneConfig, 'lora' | 'method' | 'freeze' | 'init_adapter' | 'save_dtype'>;
 
 /** Keys whose value is a path relative to the file that wrote it; `*` stands for any index. */
 export const pathKeys: readonly string[] = [
   'output_dir',
   ...modelPaths.map((key) => `model.${key}`),
   ...preparePaths.map((key) => `prepare.${key}`),
+  ...finetunePaths.map((key) => `finetune.${key}`),
   ...evalPaths.map((key) => `eval.${key}`),
 ];
 
