@@ -12,7 +12,7 @@ import { provenance } from '../io/provenance.ts';
 import { checkReplaceable } from '../io/replaceable.ts';
 import { openCheckpoint } from '../model/checkpoint.ts';
 import { readJsonObject } from '../io/json-file.ts';
-import { linearRoles } from '../model/tensors.ts';
+import { linearModules } from '../model/tensors.ts';
 import { openCalibration } from '../quant/open-calibration.ts';
 import { type LayerReport, quantizeModel } from '../quant/quantize-model.ts';
 import { errorTable, type QuantizeFigures, summarize } from '../quant/report.ts';
@@ -57,7 +57,7 @@ export async function run(options: QuantizeOptions, context: CommandContext): Pr
           { engine: options.engine, threads: options.threads },
           context,
         );
-  const total = checkpoint.spec.numLayers * linearRoles(checkpoint.spec).length;
+  const total = linearModules(checkpoint.spec).length;
   const layers: LayerReport[] = [];
   let figures: QuantizeFigures;
   try {

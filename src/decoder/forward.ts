@@ -5,14 +5,16 @@ import { scopeOf } from './weights.ts';
 import type { Attend, DecoderWeights } from './weights.ts';
 
 /**
- * The decoder, whatever the family and the engine: embedding, blocks, final norm.
+ * The decoder, whatever the family and the engine: embedding (with that of the position where it is learned), blocks, final norm.
  *
  * @param ids integers [...]; the leading axes are the caller's: [tokens] in training, [batch, sequence] in inference
+ * @param positions of the ids within their documents: integers of the same shape
  * @returns the last hidden states after the final norm, f32 [..., hidden]
  */
-export function hiddenStates(weights: DecoderWeights, ids: Value, attend: Attend): Value {
+export function hiddenStates(weights: DecoderWeights, ids: Value, positions: Value, attend: Attend): Value {
   const { graph, spec } = weights;
   let x = weights.embed(ids);
+  if (spec.position.kind === 'learned') x = add(x, weights.embedPositions(positions));
   for (let layer = 0; layer < spec.numLayers; layer++) {
     x = graph.within(scopeOf(layer), () => block(weights, x, layer, attend));
   }

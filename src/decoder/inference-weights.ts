@@ -61,6 +61,11 @@ export class InferenceWeights implements DecoderWeights {
     return reshape(mul(centred, reshape(groupScales, [...groupScales.shape, 1])), [...ids.shape, hiddenSize]);
   }
 
+  embedPositions(positions: Value): Value {
+    const { names, maxPositions, hiddenSize } = this.spec;
+    return gather(this.#parameter(`${names.positionEmbedding}.weight`, [maxPositions, hiddenSize]), positions);
+  }
+
   norm(module: string): { weight: Value; bias: Value | undefined } {
     const { qNorm, kNorm } = this.spec.names.layer(0);
     const ofHead = [qNorm, kNorm].some((name) => name !== undefined && module.endsWith(name.split('.').at(-1)!));

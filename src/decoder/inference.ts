@@ -13,7 +13,7 @@ import {
 import type { Value } from '../graph/index.ts';
 import type { DecoderSpec } from '../model/spec.ts';
 import { hiddenStates } from './forward.ts';
-import { rotaryOf, rotation } from './rotation.ts';
+import { rotation } from './rotation.ts';
 import { InferenceWeights } from './inference-weights.ts';
 import type { InferenceWeightsOptions } from './inference-weights.ts';
 import type { Attend } from './weights.ts';
@@ -22,7 +22,7 @@ export const pastKey = (layer: number): string => `past_key_values.${layer}.key`
 export const pastValue = (layer: number): string => `past_key_values.${layer}.value`;
 export const presentKey = (layer: number): string => `present.${layer}.key`;
 export const presentValue = (layer: number): string => `present.${layer}.value`;
-/** Inputs: cosines and sines, f32 [positions, dim / 2] (`rotaryTables`). */
+/** Inputs of families with rotary positions: cosines and sines, f32 [positions, dim / 2] (`rotaryTables`). */
 export const ROTARY_TABLES = { cos: 'rotary_cos', sin: 'rotary_sin' } as const;
 
 /**
@@ -42,17 +42,18 @@ export function buildInferenceGraph(spec: DecoderSpec, options: InferenceWeights
   const total = input(graph, 'total_sequence_length', [], 'i32');
   const rows = input(graph, 'logit_positions', ['rows'], 'i64');
   const weights = new InferenceWeights(graph, spec, options);
-  const hidden = hiddenStates(weights, ids, cached(weights, ids, lengths, total));
+  const positions = cachedPositions(ids, lengths);
+  const hidden = hiddenStates(weights, ids, positions, cached(weights, positions, lengths, total));
   graph.output('logits', weights.head(gather(hidden, rows, 1)));
   return graph;
 }
 
-function cached(weights: InferenceWeights, ids: Value, lengths: Value, total: Value): Attend {
+function cached(weights: InferenceWeights, positions: Value, lengths: Value, total: Value): Attend {
   const { graph, spec } = weights;
   const { heads, kvHeads, headDim, scale } = spec.attention;
   const tables = rotaryInputs(graph, spec);
   const inKernel = turnsInKernel(spec);
-  const turns = inKernel ? [] : [rotation(spec, cachedPositions(ids, lengths), tables)];
+  const turns = inKernel || spec.position.kind === 'learned' ? [] : [rotation(spec, positions, tables)];
   // The kernel takes heads of a multiple of 8 dimensions; zeros at the end change neither scores nor sums.
   const width = Math.ceil(headDim / 8) * 8;
   const cache: (string | number)[] = ['batch', kvHeads, 'capacity', width];
@@ -89,13 +90,13 @@ function cached(weights: InferenceWeights, ids: Value, lengths: Value, total: Va
 }
 
 /** The kernel turns heads by multiples of 16 dimensions; others are turned before they reach it. */
-function turnsInKernel(spec: DecoderSpec): boolean {
-  return spec.attention.headDim % 16 === 0 && rotaryOf(spec).dim % 16 === 0;
+function turnsInKernel({ position, attention }: DecoderSpec): boolean {
+  return position.kind === 'rotary' && attention.headDim % 16 === 0 && position.dim % 16 === 0;
 }
 
-function rotaryInputs(graph: Graph, spec: DecoderSpec): Value[] {
-  const { dim } = rotaryOf(spec);
-  return Object.values(ROTARY_TABLES).map((name) => input(graph, name, ['positions', dim / 2], 'f32'));
+function rotaryInputs(graph: Graph, { position }: DecoderSpec): Value[] {
+  if (position.kind !== 'rotary') return [];
+  return Object.values(ROTARY_TABLES).map((name) => input(graph, name, ['positions', position.dim / 2], 'f32'));
 }
 
 /** Slices that together are the whole of one value are that value: the fused projection goes on unsplit. */

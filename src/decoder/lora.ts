@@ -16,8 +16,9 @@ import {
   sqrt,
   square,
   sum,
+  transpose,
 } from '../graph/index.ts';
-import type { OpDef, Value } from '../graph/index.ts';
+import type { LinearAttrs, OpDef, Value } from '../graph/index.ts';
 
 export interface LoraFactors {
   /** lora_A, f32 [r, in] */
@@ -46,20 +47,26 @@ export interface Dropout {
  * PEFT.
  *
  * @param x f32 [..., in]
- * @param weight f32 or bf16 [out, in]
+ * @param weight f32 or bf16 [out, in], or [in, out] when `layout` says so
  * @returns f32 [..., out]
  */
-export function adaptedLinear(x: Value, weight: Value, bias: Value | undefined, factors: LoraFactors): Value {
+export function adaptedLinear(
+  x: Value,
+  weight: Value,
+  bias: Value | undefined,
+  factors: LoraFactors,
+  layout: LinearAttrs = { transposed: false },
+): Value {
   const { a, b, scaling, magnitude, dropout } = factors;
   const dropped = dropout ? applyDropout(x, dropout) : x;
   const update = linear(scale(linear(dropped, a), scaling), b);
-  if (!magnitude) return add(linear(x, weight, bias), update);
-  const gain = div(magnitude, rowLengths(weight, a, b, scaling));
+  if (!magnitude) return add(linear(x, weight, bias, layout), update);
+  const gain = div(magnitude, rowLengths(layout.transposed ? transpose(weight, [1, 0]) : weight, a, b, scaling));
   if (dropout) {
-    const more = add(mul(addScalar(gain, -1), linear(dropped, weight)), mul(gain, update));
-    return add(linear(x, weight, bias), more);
+    const more = add(mul(addScalar(gain, -1), linear(dropped, weight, undefined, layout)), mul(gain, update));
+    return add(linear(x, weight, bias, layout), more);
   }
-  const y = mul(gain, add(linear(x, weight), update));
+  const y = mul(gain, add(linear(x, weight, undefined, layout), update));
   return bias ? add(y, bias) : y;
 }
 

@@ -10,6 +10,7 @@ import {
   scale,
   select,
   slice,
+  staticShape,
   sub,
   swapHeads,
 } from '../graph/index.ts';
@@ -37,13 +38,8 @@ export function packedAttention(weights: DecoderWeights, starts: Value, shape: P
   const { spec, graph } = weights;
   const { batch, length, band, blockSize } = shape;
   const { heads, kvHeads, headDim } = spec.attention;
-  const index = constant(
-    graph,
-    Int32Array.from({ length }, (_, i) => i),
-    [length],
-  );
-  const positions = sub(index, starts);
-  const turn = rotation(spec, positions, rotaryConstants(graph, spec, length));
+  const index = tokenIndex(starts);
+  const turn = rotation(spec, packedPositions(starts), rotaryConstants(graph, spec, length));
   const blocks = causalBlocks(length, band, blockSize);
   const masks = blocks.map(({ start, end, keyStart }) => {
     const queryIndex = slice(index, 0, start, end - start);
@@ -68,6 +64,21 @@ export function packedAttention(weights: DecoderWeights, starts: Value, shape: P
     const out = attention(swapHeads(queries), swapHeads(keys), swapHeads(values), masks, blocks);
     return reshape(swapHeads(out), [batch * length, heads * headDim]);
   };
+}
+
+/** The index of each token within its row, i32 [length]. */
+function tokenIndex(starts: Value): Value {
+  const length = staticShape(starts)[1]!;
+  return constant(
+    starts.graph,
+    Int32Array.from({ length }, (_, i) => i),
+    [length],
+  );
+}
+
+/** The position of each token within its document, i32 [batch, length], from its document's start (as `packedAttention` has it). */
+export function packedPositions(starts: Value): Value {
+  return sub(tokenIndex(starts), starts);
 }
 
 /** For a row given as document lengths, where each token's document starts. Lengths add up to the row. */

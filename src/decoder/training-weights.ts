@@ -1,4 +1,3 @@
-import { LlmkitError } from '../core/errors.ts';
 import {
   add,
   addScalar,
@@ -16,7 +15,8 @@ import type { Graph, Value } from '../graph/index.ts';
 import type { DecoderSpec, LinearRole } from '../model/spec.ts';
 import { adaptedLinear } from './lora.ts';
 import type { Dropout, LoraFactors } from './lora.ts';
-import { linearHasBias, linearShape, matrixName } from '../model/tensors.ts';
+import { linearHasBias, matrixName, moduleShape } from '../model/tensors.ts';
+import { takeRuns } from './row-runs.ts';
 import type { DecoderWeights } from './weights.ts';
 
 export interface LoraOptions {
@@ -80,6 +80,14 @@ export class TrainingWeights implements DecoderWeights {
     return add(x, mul(addScalar(scale(uniform, 2), -1), noiseBound));
   }
 
+  embedPositions(positions: Value): Value {
+    const { names, maxPositions, hiddenSize } = this.spec;
+    return cast(
+      gather(this.#matrix(`${names.positionEmbedding}.weight`, [maxPositions, hiddenSize]), positions),
+      'f32',
+    );
+  }
+
   norm(module: string): { weight: Value; bias: Value | undefined } {
     const shape = [this.#normSize(module)];
     const bias = this.spec.norm.kind === 'layer' ? this.#slot(`${module}.bias`, shape, 'f32') : undefined;
@@ -87,21 +95,24 @@ export class TrainingWeights implements DecoderWeights {
   }
 
   linear(x: Value, layer: number, roles: readonly LinearRole[]): Value[] {
+    const whole = new Map<string, Value>();
     return roles.map((role) => {
-      const { module, transposed, rows } = matrixName(this.spec, layer, role);
-      if (transposed === true || rows !== undefined) {
-        const message = 'training reads matrices that are stored by themselves and as [out, in]';
-        throw new LlmkitError('bug', message, {
-          where: `${this.spec.modelType}: ${module}`,
-          got: `${role} fused or transposed`,
-        });
-      }
-      const [out, inputs] = linearShape(this.spec, role);
-      const weight = this.#operand(`${module}.weight`, [out, inputs]);
-      const bias = linearHasBias(this.spec, role) ? this.#slot(`${module}.bias`, [out], 'f32') : undefined;
-      const factors = this.#factors(module, role, out, inputs);
-      return factors ? adaptedLinear(x, weight, bias, factors) : linear(x, weight, bias);
+      const { module, rows } = matrixName(this.spec, layer, role);
+      const y = whole.get(module) ?? this.#module(x, layer, role);
+      whole.set(module, y);
+      return rows === undefined ? y : takeRuns(y, rows);
     });
+  }
+
+  /** A linear layer as the checkpoint stores it, with the adapter that PEFT gives it: one, where several roles are fused. */
+  #module(x: Value, layer: number, role: LinearRole): Value {
+    const { module, transposed = false } = matrixName(this.spec, layer, role);
+    const [out, inputs] = moduleShape(this.spec, layer, role);
+    const weight = this.#operand(`${module}.weight`, transposed ? [inputs, out] : [out, inputs]);
+    const bias = linearHasBias(this.spec, role) ? this.#slot(`${module}.bias`, [out], 'f32') : undefined;
+    const factors = this.#factors(module, role, out, inputs);
+    const layout = { transposed };
+    return factors ? adaptedLinear(x, weight, bias, factors, layout) : linear(x, weight, bias, layout);
   }
 
   /** The output matrix, [vocab, hidden]: the embedding itself where it is tied. */

@@ -9,12 +9,13 @@ import {
   linear,
   parameter,
   recompute,
+  reshape,
   tokenLoss,
 } from '../graph/index.ts';
 import type { Value } from '../graph/index.ts';
 import type { DecoderSpec } from '../model/spec.ts';
 import { hiddenStates } from './forward.ts';
-import { packedAttention } from './packed-attention.ts';
+import { packedAttention, packedPositions } from './packed-attention.ts';
 import type { PackedShape } from './packed-attention.ts';
 import { TrainingWeights } from './training-weights.ts';
 import type { LoraOptions, WeightSlot } from './training-weights.ts';
@@ -85,7 +86,8 @@ export function buildTrainingGraph(options: TrainingGraphOptions): DecoderGraph 
     dropoutSeed: random ? input(graph, 'dropout_seed', [2], 'i32') : undefined,
     noiseBound: noise ? input(graph, 'noise_bound', [], 'f32') : undefined,
   });
-  const hidden = hiddenStates(weights, ids, packedAttention(weights, starts, shape));
+  const places = reshape(packedPositions(starts), [tokens]);
+  const hidden = hiddenStates(weights, ids, places, packedAttention(weights, starts, shape));
   if (produce === 'logits') {
     graph.output('logits', linear(hidden, weights.head()));
     return finish(graph, weights);

@@ -10,6 +10,8 @@ export interface DecoderWeights {
   readonly spec: DecoderSpec;
   /** Rows of the embedding at ids (integers of any shape): f32 [..., hidden]. */
   embed(ids: Value): Value;
+  /** Rows of the learned positions, in families that have them: f32 [..., hidden]. */
+  embedPositions(positions: Value): Value;
   /** A norm's weight (and bias, for layer norms) by its module path. */
   norm(module: string): { weight: Value; bias: Value | undefined };
   /** x [..., in] through the linear layers `roles` of one block, which read the same input: one result a role. */

@@ -7,6 +7,8 @@ import { writeFileAtomic } from '../io/atomic.ts';
 import { readJsonObject } from '../io/json-file.ts';
 import { openSafetensors, type SafetensorsDType, type TensorToWrite, writeSafetensors } from '../io/safetensors.ts';
 import { INDEX, SINGLE, weightFiles } from '../io/weights.ts';
+import { openedName } from '../model/base-prefix.ts';
+import { FLOATS } from '../model/check-weights.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import type { CheckpointDtype } from '../model/config.ts';
 import { encodeF32, STORED_DTYPE } from '../model/write-checkpoint.ts';
@@ -49,8 +51,10 @@ function writeFile(from: string, to: string, options: DeriveOptions, report: Der
   const source = openSafetensors(from);
   try {
     const tensors = [...source.tensors].map(([name, { dtype, shape }]): TensorToWrite => {
-      const stored = options.dtype === undefined ? dtype : STORED_DTYPE[options.dtype];
-      return { name, dtype: stored, shape, data: () => tensor(name, stored, options, report) };
+      // Old masks are integers, whatever the weights are.
+      const stored = options.dtype === undefined || !FLOATS.includes(dtype) ? dtype : STORED_DTYPE[options.dtype];
+      const opened = openedName(options.checkpoint.weights, options.checkpoint.spec, name);
+      return { name, dtype: stored, shape, data: () => tensor(opened, stored, options, report) };
     });
     writeSafetensors(to, tensors, source.metadata);
   } finally {

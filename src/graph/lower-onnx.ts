@@ -11,7 +11,7 @@ export interface OnnxEmission {
   /** A small constant. */
   constant(data: OnnxData, dims: number[], dtype: OnnxDType): string;
   ref(value: Value): string;
-  /** The rms_norm, if any, that reads this sum: the two are one kernel. */
+  /** The norm, if any, that reads this sum first: the two are one kernel. */
   normOf(sum: Value): Node | undefined;
   /** Says where a value is, for nodes that are emitted together with another. */
   bind(value: Value, ref: string): void;
@@ -22,6 +22,8 @@ export interface OnnxNodeOptions {
   attrs?: Record<string, OnnxAttr>;
   outputs?: number;
 }
+
+const NORMS: ReadonlySet<string> = new Set(['rms_norm', 'layer_norm']);
 
 /** A weight's data, made when its turn comes to be written. */
 export type WeightData = (name: string) => OnnxData;
@@ -41,7 +43,7 @@ export function lowerToOnnx(graph: Graph, weightData: WeightData): OnnxGraph {
   for (const node of source.nodes) {
     const { name } = node.attrs as { name: string };
     const [output] = node.outputs as [Value];
-    if (node.def.name === 'rms_norm' && !norms.has(node.inputs[0]!)) norms.set(node.inputs[0]!, node);
+    if (NORMS.has(node.def.name) && !norms.has(node.inputs[0]!)) norms.set(node.inputs[0]!, node);
     if (node.def.name === 'input') inputs.push({ name, dtype: output.dtype, dims: [...output.shape] });
     else if (node.def.name !== 'parameter') continue;
     else initializers.push({ name, dtype: output.dtype, dims: output.shape as number[], data: () => weightData(name) });

@@ -1,7 +1,7 @@
 import type { OnnxAttr } from './onnx-graph.ts';
 import type { OnnxEmission } from './lower-onnx.ts';
 import type { CachedAttentionAttrs } from './composites/attention.ts';
-import type { QuantizedLinearAttrs } from './composites/linear.ts';
+import type { LinearAttrs, QuantizedLinearAttrs } from './composites/linear.ts';
 import type { ConstantAttrs } from './ops/sources.ts';
 import type { DType, Node, Shape, Value } from './types.ts';
 
@@ -18,16 +18,17 @@ const ints = (to: OnnxEmission, values: readonly number[]): string =>
   to.constant(BigInt64Array.from(values, BigInt), [values.length], 'i64');
 const float = (to: OnnxEmission, value: number): string => to.constant(Float32Array.of(value), [], 'f32');
 
-/** A residual sum and the norm that reads it are one kernel; its fourth output is the sum. */
+/** A residual sum and the norm that reads it first are one kernel; its fourth output is the sum. */
 function add(node: Node, to: OnnxEmission): string[] {
   const sum = node.outputs[0]!;
   const norm = to.normOf(sum);
   const [a, b] = node.inputs as [Value, Value];
   if (!norm || a.shape.length !== b.shape.length) return to.add('Add', [to.ref(a), to.ref(b)]);
   const { eps } = norm.attrs as { eps: number };
-  const inputs = [to.ref(a), to.ref(b), to.ref(norm.inputs[1]!)];
+  const inputs = [to.ref(a), to.ref(b), ...norm.inputs.slice(1).map(to.ref)];
   const options = { domain: MICROSOFT, attrs: { epsilon: { f: eps } }, outputs: 4 };
-  const [normed, , , total] = to.add('SkipSimplifiedLayerNormalization', inputs, options);
+  const op = norm.def.name === 'rms_norm' ? 'SkipSimplifiedLayerNormalization' : 'SkipLayerNormalization';
+  const [normed, , , total] = to.add(op, inputs, options);
   to.bind(norm.outputs[0]!, normed!);
   return [total!];
 }
@@ -52,10 +53,12 @@ function pad(node: Node, to: OnnxEmission): string[] {
   return to.add('Pad', [to.ref(node.inputs[0]!), ints(to, [...none.with(axis, before), ...none.with(axis, after)])]);
 }
 
-/** FusedMatMul takes the weight as checkpoints store it, [out, in]. */
+/** FusedMatMul takes the weight as checkpoints store it, [out, in] or [in, out]. */
 function linear(node: Node, to: OnnxEmission): string[] {
   const [x, weight, bias] = node.inputs as [Value, Value, Value?];
-  const [y] = to.add('FusedMatMul', [to.ref(x), to.ref(weight)], { domain: MICROSOFT, attrs: { transB: { i: 1 } } });
+  const { transposed } = node.attrs as LinearAttrs;
+  const attrs = { transB: { i: transposed ? 0 : 1 } };
+  const [y] = to.add('FusedMatMul', [to.ref(x), to.ref(weight)], { domain: MICROSOFT, attrs });
   return bias ? to.add('Add', [y!, to.ref(bias)]) : [y!];
 }
 

@@ -6,7 +6,7 @@ import { readAdapter } from '../model/adapter.ts';
 import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
 import { adaptRow, moduleScale } from '../model/lora.ts';
 import { overlay } from '../model/overlay.ts';
-import { matrixName } from '../model/tensors.ts';
+import { linearShape, matrixName, storedRow } from '../model/tensors.ts';
 import { checkTrainedOn } from '../model/trained-on.ts';
 import { isQuantized, openQuantized } from '../quant/compressed-tensors.ts';
 import type { QuantizedMatrix } from '../quant/grid.ts';
@@ -55,7 +55,7 @@ function plainSource(dir: string, adapterDir: string | undefined): OpenSource {
         for (let row = 0; row < weight.length / inner; row++) {
           const part = weight.subarray(row * inner, (row + 1) * inner);
           const values = Float64Array.from(part);
-          adaptRow(values, factors, (rows?.start ?? 0) + row, scale);
+          adaptRow(values, factors, storedRow(rows, row), scale);
           part.set(values);
         }
         return weight;
@@ -78,7 +78,12 @@ function quantizedSource(dir: string): OpenSource {
   return {
     spec,
     tensor: (name) => weights.readF32(name),
-    bias: (layer, role) => weights.readF32(`${matrixName(spec, layer, role).module}.bias`),
+    bias(layer, role) {
+      const { module, rows } = matrixName(spec, layer, role);
+      const bias = weights.readF32(`${module}.bias`);
+      const [out] = linearShape(spec, role);
+      return Float32Array.from({ length: out }, (_, row) => bias[storedRow(rows, row)]!);
+    },
     linear: (layer, role) => {
       throw new LlmkitError('bug', 'a quantized layer was asked for as f32', { where: `layer ${layer} ${role}` });
     },

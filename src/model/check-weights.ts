@@ -3,10 +3,10 @@ import { type SafetensorsDType, type WeightSource } from '../io/safetensors.ts';
 import type { DecoderSpec } from './spec.ts';
 import { expectedTensors } from './tensors.ts';
 
-const FLOATS: readonly SafetensorsDType[] = ['F32', 'BF16', 'F16', 'F64'];
+export const FLOATS: readonly SafetensorsDType[] = ['F32', 'BF16', 'F16', 'F64'];
 const MOST_ERRORS = 20;
-/** Buffers that old versions of transformers saved with Llama; they follow from the config. */
-const LEFTOVER = /\.rotary_emb\.inv_freq$/;
+/** Buffers that old versions of transformers saved: rotary frequencies, and the causal masks of GPT-2 and GPT-NeoX. */
+const LEFTOVER = /\.rotary_emb\.inv_freq$|\.(attn|attention)\.(bias|masked_bias)$/;
 
 /**
  * Checks names, shapes and dtypes of a checkpoint against its spec, from the headers alone: every expected tensor is
@@ -22,7 +22,7 @@ export function checkWeights(spec: DecoderSpec, weights: WeightSource, where: st
   for (const { name, shape } of expected) {
     const info = weights.tensors.get(name);
     if (info === undefined) {
-      errors.push(missing(name, shape, weights, where));
+      errors.push(missing(spec, name, shape, weights, where));
     } else if (info.shape.join() !== shape.join()) {
       errors.push(
         new LlmkitError('data', `${name} has a shape that config.json does not give it`, {
@@ -64,8 +64,14 @@ export function checkWeights(spec: DecoderSpec, weights: WeightSource, where: st
   }
 }
 
-function missing(name: string, shape: number[], weights: WeightSource, where: string): LlmkitError {
-  const untied = name === 'lm_head.weight' && weights.tensors.has('model.embed_tokens.weight');
+function missing(
+  { names }: DecoderSpec,
+  name: string,
+  shape: number[],
+  weights: WeightSource,
+  where: string,
+): LlmkitError {
+  const untied = name === `${names.headModule}.weight` && weights.tensors.has(`${names.embedding}.weight`);
   return new LlmkitError('data', `${name} is missing`, {
     where: `${where}: ${name}`,
     expected: `[${shape.join(', ')}]`,
@@ -78,6 +84,6 @@ function missing(name: string, shape: number[], weights: WeightSource, where: st
 /** A head beside a tied embedding is the embedding once more, or the checkpoint contradicts its config. */
 function isTiedCopy(spec: DecoderSpec, weights: WeightSource, name: string): boolean {
   const embedding = `${spec.names.embedding}.weight`;
-  if (!spec.tiedHead || name !== 'lm_head.weight' || !weights.tensors.has(embedding)) return false;
+  if (!spec.tiedHead || name !== `${spec.names.headModule}.weight` || !weights.tensors.has(embedding)) return false;
   return Buffer.compare(weights.read(name), weights.read(embedding)) === 0;
 }

@@ -1,10 +1,11 @@
 import { f32ToBf16 } from '../core/half.ts';
 import { alignedBuffer } from '../io/atomic.ts';
 import { openWeights, type WeightSource } from '../io/safetensors.ts';
+import { withBasePrefix } from './base-prefix.ts';
 import { checkWeights } from './check-weights.ts';
 import { loadModelConfig } from './config.ts';
-import type { DecoderSpec, LinearRole, MatrixName } from './spec.ts';
-import { linearHasBias, linearShape, matrixName } from './tensors.ts';
+import type { DecoderSpec, LinearRole, MatrixName, RowRuns } from './spec.ts';
+import { linearHasBias, linearShape, matrixName, moduleShape, storedRow } from './tensors.ts';
 
 /** A linear layer: weight [out, in] row-major and, where the family has one, bias f32 [out]. */
 export interface Linear<Weight = Float32Array> {
@@ -71,6 +72,15 @@ export class Checkpoint {
     return { weight: this.#part(whole, name, role), bias: this.#bias(name, role) };
   }
 
+  /** The whole matrix that a role lies in, [out, in], with its bias: where several are fused, all of them. */
+  module(layer: number, role: LinearRole): Linear {
+    const { module, transposed = false } = matrixName(this.spec, layer, role);
+    const stored = this.weights.readF32(`${module}.weight`);
+    const [out, inner] = moduleShape(this.spec, layer, role);
+    const weight = transposed ? takeRows(stored, { rows: undefined, transposed, out, inner }) : stored;
+    return { weight, bias: this.#bias({ module }, role) };
+  }
+
   /** The weight as bf16 bits; the bias stays f32. */
   linearBits(layer: number, role: LinearRole): Linear<Uint16Array> {
     const name = matrixName(this.spec, layer, role);
@@ -94,7 +104,9 @@ export class Checkpoint {
   #bias({ module, rows }: MatrixName, role: LinearRole): Float32Array | undefined {
     if (!linearHasBias(this.spec, role)) return undefined;
     const bias = this.weights.readF32(`${module}.bias`);
-    return rows === undefined ? bias : alignedF32(bias.subarray(rows.start, rows.end));
+    if (rows === undefined) return bias;
+    const [out] = linearShape(this.spec, role);
+    return takeRows(bias, { rows, transposed: false, out, inner: 1 });
   }
 
   #bits(name: string): Uint16Array {
@@ -108,23 +120,30 @@ export class Checkpoint {
   }
 
   /** The rows of one role out of what is stored, as [out, in]. The stored array itself when it is just that. */
-  #part<T extends Float32Array | Uint16Array>(stored: T, { rows, transposed }: MatrixName, role: LinearRole): T {
-    if (rows === undefined && transposed !== true) return stored;
+  #part<T extends Float32Array | Uint16Array>(stored: T, name: MatrixName, role: LinearRole): T {
+    const { rows, transposed = false } = name;
+    if (rows === undefined && !transposed) return stored;
     const [out, inner] = linearShape(this.spec, role);
-    const start = rows?.start ?? 0;
-    const storedOut = stored.length / inner;
-    const part = alignedArray(out * inner, stored.constructor as ArrayKind<T>);
-    if (transposed !== true) {
-      part.set(stored.subarray(start * inner, (start + out) * inner));
-      return part;
-    }
-    for (let row = 0; row < out; row++) {
-      for (let column = 0; column < inner; column++) {
-        part[row * inner + column] = stored[column * storedOut + start + row]!;
-      }
-    }
-    return part;
+    return takeRows(stored, { rows, transposed, out, inner });
   }
+}
+
+/** Rows of a stored matrix as [out, inner]; `transposed` when it is stored [in, all rows]. */
+function takeRows<T extends Float32Array | Uint16Array>(
+  stored: T,
+  { rows, transposed, out, inner }: { rows: RowRuns | undefined; transposed: boolean; out: number; inner: number },
+): T {
+  const part = alignedArray(out * inner, stored.constructor as ArrayKind<T>);
+  const storedOut = stored.length / inner;
+  for (let row = 0; row < out; row++) {
+    const from = storedRow(rows, row);
+    if (!transposed) {
+      part.set(stored.subarray(from * inner, (from + 1) * inner), row * inner);
+      continue;
+    }
+    for (let column = 0; column < inner; column++) part[row * inner + column] = stored[column * storedOut + from]!;
+  }
+  return part;
 }
 
 interface ArrayKind<T> {
@@ -137,12 +156,6 @@ function alignedArray<T>(length: number, Kind: ArrayKind<T>): T {
   return new Kind(bytes.buffer, bytes.byteOffset, length);
 }
 
-function alignedF32(values: Float32Array): Float32Array {
-  const copy = alignedArray(values.length, Float32Array);
-  copy.set(values);
-  return copy;
-}
-
 /**
  * Opens a checkpoint folder (config.json and safetensors, one file or shards) and checks that all it needs is there,
  * before anything is computed. Call `close()` when done.
@@ -153,7 +166,7 @@ export function openCheckpoint(dir: string): Checkpoint {
   const { spec, notes } = loadModelConfig(dir);
   const weights = openWeights(dir);
   try {
-    return new Checkpoint(spec, weights, dir, notes);
+    return new Checkpoint(spec, withBasePrefix(weights, spec), dir, notes);
   } catch (error) {
     weights.close();
     throw error;

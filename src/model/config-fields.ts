@@ -45,6 +45,7 @@ const NEUTRAL: Record<string, readonly unknown[]> = {
   alibi: [false, null],
   parallel_attn: [false, null],
   use_parallel_residual: [false, null],
+  scale_attn_by_inverse_layer_idx: [false, null],
   embedding_multiplier: [1, null],
   residual_multiplier: [1, null],
   attention_multiplier: [null],

@@ -5,7 +5,11 @@ import { nearest } from '../core/nearest.ts';
 import { ConfigFields } from './config-fields.ts';
 import { generationEos } from './generation-config.ts';
 import { readJsonObject, type JsonObject } from '../io/json-file.ts';
-import { llamaToConfig, parseLlama, parseMistral } from './llama.ts';
+import { gpt2ToConfig, parseGpt2 } from './gpt2.ts';
+import { gptNeoxToConfig, parseGptNeox } from './gpt-neox.ts';
+import { llamaToConfig, mistralToConfig, parseLlama, parseMistral } from './llama.ts';
+import { parseQwen2, qwen2ToConfig } from './qwen2.ts';
+import { parseQwen3, qwen3ToConfig } from './qwen3.ts';
 import type { DecoderSpec } from './spec.ts';
 
 interface Family {
@@ -15,7 +19,11 @@ interface Family {
 
 const FAMILIES: Record<string, Family> = {
   llama: { parse: parseLlama, toConfig: llamaToConfig },
-  mistral: { parse: parseMistral, toConfig: llamaToConfig },
+  mistral: { parse: parseMistral, toConfig: mistralToConfig },
+  qwen2: { parse: parseQwen2, toConfig: qwen2ToConfig },
+  qwen3: { parse: parseQwen3, toConfig: qwen3ToConfig },
+  gpt_neox: { parse: parseGptNeox, toConfig: gptNeoxToConfig },
+  gpt2: { parse: parseGpt2, toConfig: gpt2ToConfig },
 };
 
 /** The values of `model_type` that llmkit reads. */
@@ -93,8 +101,8 @@ export function loadSpec(dir: string): DecoderSpec {
 }
 
 /**
- * config.json for a spec, as transformers 5 writes it, with `rope_theta` and `torch_dtype` beside for readers of the old
- * spelling, which would otherwise take their defaults without a word.
+ * config.json for a spec, as transformers 5 writes it, with `rope_theta` (or what the family calls it) and `torch_dtype` beside
+ * for readers of the old spelling, which would otherwise take their defaults without a word.
  *
  * @param extras.dtype what the tensors are stored in
  * @param extras.initializerRange kept for whoever trains on (default 0.02)
@@ -105,7 +113,6 @@ export function specToConfig(
 ): { [key: string]: unknown } {
   const family = FAMILIES[spec.modelType];
   if (family === undefined) throw new LlmkitError('bug', `no family writes model_type ${spec.modelType}`);
-  const rotary = spec.position.kind === 'rotary' ? spec.position : undefined;
   return {
     ...family.toConfig(spec),
     model_type: spec.modelType,
@@ -115,7 +122,6 @@ export function specToConfig(
     eos_token_id: spec.eosTokenIds.length > 1 ? spec.eosTokenIds : (spec.eosTokenIds[0] ?? null),
     pad_token_id: spec.padTokenId ?? null,
     use_cache: true,
-    ...(rotary === undefined ? {} : { rope_theta: rotary.theta }),
     torch_dtype: extras.dtype,
   };
 }

@@ -10,44 +10,74 @@ export interface RopeConfig {
   scaling: RopeScaling | undefined;
 }
 
+/** What a family calls its settings where they stand outside of `rope_parameters`. */
+interface RopeFields {
+  theta: string;
+  /** Share of the head that turns; absent where the whole head does. */
+  fraction?: { name: string; usual: number };
+}
+
 /**
  * Rotary settings in either spelling: `rope_theta` with `rope_scaling` (transformers 4, where the scaling's kind may be
  * called `type`), or `rope_parameters` (transformers 5).
  *
+ * @returns besides, the share of each head's dimensions that turn
  * @throws LlmkitError('data') when the two spellings disagree, for an unknown kind, a missing or unknown field.
  */
-export function readRope(fields: ConfigFields, maxPositions: number): RopeConfig {
+export function readRope(
+  fields: ConfigFields,
+  maxPositions: number,
+  names: RopeFields = { theta: 'rope_theta' },
+): RopeConfig & { fraction: number } {
   const parameters = fields.object('rope_parameters');
   const scaling = fields.object('rope_scaling');
   if (parameters !== undefined && scaling !== undefined) {
     throw fields.wrong('rope_scaling', 'either rope_parameters or rope_scaling', 'remove the one that is out of date');
   }
   const rope = parameters ?? scaling;
-  if (rope === undefined) return { theta: fields.positive('rope_theta', DEFAULT_THETA), scaling: undefined };
-  const theta = readTheta(fields, rope);
-  const result = { theta, scaling: readScaling(rope, maxPositions) };
+  const theta = readSame(fields, rope, { outside: names.theta, inside: 'rope_theta', usual: DEFAULT_THETA });
+  const fraction = readFraction(fields, rope, names);
+  if (rope === undefined) return { theta, fraction, scaling: undefined };
+  const result = { theta, fraction, scaling: readScaling(rope, maxPositions) };
   rope.finishStrict();
   fields.notes.push(...rope.notes);
   return result;
 }
 
-function readTheta(fields: ConfigFields, rope: ConfigFields): number {
-  if (!rope.has('rope_theta')) return fields.positive('rope_theta', DEFAULT_THETA);
-  const theta = rope.positive('rope_theta');
-  if (fields.has('rope_theta') && fields.positive('rope_theta') !== theta) {
-    throw fields.wrong('rope_theta', `${theta}, as in the rotary parameters`);
+/** A number that may stand in the rotary parameters, or outside of them by the family's own name, or in both alike. */
+function readSame(
+  fields: ConfigFields,
+  rope: ConfigFields | undefined,
+  { outside, inside, usual }: { outside: string; inside: string; usual: number },
+): number {
+  if (rope === undefined || !rope.has(inside)) return fields.positive(outside, usual);
+  const value = rope.positive(inside);
+  if (fields.has(outside) && fields.positive(outside) !== value) {
+    throw fields.wrong(outside, `${value}, as in the rotary parameters`);
   }
-  return theta;
+  return value;
+}
+
+function readFraction(fields: ConfigFields, rope: ConfigFields | undefined, { fraction }: RopeFields): number {
+  const inside = 'partial_rotary_factor';
+  if (fraction === undefined) {
+    // The default rule turns the whole head whatever this says, the others would not.
+    if (rope?.has(inside) === true && rope.positive(inside) !== 1) {
+      throw rope.wrong(inside, '1: the whole head turns in this family');
+    }
+    return 1;
+  }
+  const share = readSame(fields, rope, { outside: fraction.name, inside, usual: fraction.usual });
+  if (share <= 1) return share;
+  throw fields.has(fraction.name)
+    ? fields.wrong(fraction.name, 'a number above 0, of at most 1')
+    : rope!.wrong(inside, 'a number above 0, of at most 1');
 }
 
 function readScaling(rope: ConfigFields, maxPositions: number): RopeScaling | undefined {
   const kind = rope.has('rope_type') ? 'rope_type' : 'type';
   if (rope.has('type') && rope.string('type') !== rope.string(kind)) {
     throw rope.wrong('type', `${rope.string(kind)}, as in rope_type`);
-  }
-  // The default rule turns the whole head whatever this says, the others would not.
-  if (rope.has('partial_rotary_factor') && rope.positive('partial_rotary_factor') !== 1) {
-    throw rope.wrong('partial_rotary_factor', '1: the whole head turns in this family');
   }
   switch (rope.string(kind, 'default')) {
     case 'default':

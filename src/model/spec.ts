@@ -68,13 +68,21 @@ export interface MlpSpec {
 /** The linear layers of a block, by the field's names; `all-linear` means all that the family has. */
 export type LinearRole = 'q_proj' | 'k_proj' | 'v_proj' | 'o_proj' | 'gate_proj' | 'up_proj' | 'down_proj';
 
+/** Rows of a fused matrix: `count` runs of `size` rows, the first at `start`, each `stride` rows after the one before. */
+export interface RowRuns {
+  start: number;
+  size: number;
+  stride: number;
+  count: number;
+}
+
 /** A matrix in the checkpoint. Stored [out, in] unless `transposed` (GPT-2's Conv1D stores [in, out]). */
 export interface MatrixName {
   /** Module path without `.weight`, e.g. `model.layers.0.self_attn.q_proj`. */
   module: string;
   transposed?: boolean;
   /** For fused matrices: which rows (of the [out, in] view) belong to this role. */
-  rows?: { start: number; end: number };
+  rows?: RowRuns;
 }
 
 export interface WeightNames {
@@ -83,7 +91,7 @@ export interface WeightNames {
   finalNorm: string;
   /** Undefined when the head is tied. */
   head: string | undefined;
-  /** The head's module path, tied or not. */
+  /** What the family calls its head (`lm_head`, `embed_out`), tied or not. */
   headModule: string;
   layer(index: number): LayerNames;
 }

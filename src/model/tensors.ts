@@ -1,5 +1,5 @@
 import { LlmkitError } from '../core/errors.ts';
-import type { DecoderSpec, LinearRole, MatrixName } from './spec.ts';
+import type { DecoderSpec, LinearRole, MatrixName, RowRuns } from './spec.ts';
 
 /** One tensor of a checkpoint, as the spec says it must be. */
 export interface ExpectedTensor {
@@ -83,7 +83,7 @@ export function expectedTensors(spec: DecoderSpec): ExpectedTensor[] {
     if (kNorm !== undefined) add(`${kNorm}.weight`, [spec.attention.headDim], 'norm');
     for (const role of linearRoles(spec)) {
       const { module, transposed } = linear[role]!;
-      const [out, inner] = [fusedRows(spec, layer, module), linearShape(spec, role)[1]];
+      const [out, inner] = moduleShape(spec, layer, role);
       const residual = role === 'o_proj' || role === 'down_proj';
       add(`${module}.weight`, transposed === true ? [inner, out] : [out, inner], 'linear', residual);
       if (linearHasBias(spec, role)) add(`${module}.bias`, [out], 'bias');
@@ -94,14 +94,17 @@ export function expectedTensors(spec: DecoderSpec): ExpectedTensor[] {
   return [...tensors.values()];
 }
 
-/** Output rows of a module: those of every role that lies in it. */
-function fusedRows(spec: DecoderSpec, layer: number, module: string): number {
-  let rows = 0;
-  for (const role of linearRoles(spec)) {
-    const name = matrixName(spec, layer, role);
-    if (name.module === module) rows = Math.max(rows, name.rows?.end ?? linearShape(spec, role)[0]);
-  }
-  return rows;
+/** [out, in] of the whole matrix that a role lies in: its own shape, or that of all roles that are fused in it. */
+export function moduleShape(spec: DecoderSpec, layer: number, role: LinearRole): [number, number] {
+  const { module } = matrixName(spec, layer, role);
+  const fused = linearRoles(spec).filter((other) => matrixName(spec, layer, other).module === module);
+  return [fused.reduce((rows, other) => rows + linearShape(spec, other)[0], 0), linearShape(spec, role)[1]];
+}
+
+/** The row of the stored matrix (of its [out, in] view) that is a role's row `row`. */
+export function storedRow(rows: RowRuns | undefined, row: number): number {
+  if (rows === undefined) return row;
+  return rows.start + Math.floor(row / rows.size) * rows.stride + (row % rows.size);
 }
 
 /** A linear layer as the checkpoint has it; a fused one carries several roles. LoRA attaches to these. */
@@ -124,17 +127,12 @@ export function linearModules(spec: DecoderSpec): LinearModule[] {
     for (const role of linearRoles(spec)) {
       const { module, transposed = false } = matrixName(spec, layer, role);
       const known = modules.get(module);
-      const [, inner] = linearShape(spec, role);
-      if (known !== undefined) known.roles.push(role);
-      else
-        modules.set(module, {
-          module,
-          layer,
-          roles: [role],
-          out: fusedRows(spec, layer, module),
-          in: inner,
-          transposed,
-        });
+      if (known !== undefined) {
+        known.roles.push(role);
+        continue;
+      }
+      const [out, inner] = moduleShape(spec, layer, role);
+      modules.set(module, { module, layer, roles: [role], out, in: inner, transposed });
     }
   }
   return [...modules.values()];

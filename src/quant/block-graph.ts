@@ -5,13 +5,16 @@ import { Graph, add, input, lowerToTensorFlow, matmul, mul, parameter } from '..
 import type { TfTarget, Value } from '../graph/index.ts';
 import type { TfGraph } from '../graph/tf-graph.ts';
 import type { DecoderSpec, LinearRole } from '../model/spec.ts';
-import { linearRoles } from '../model/tensors.ts';
+import { linearModules } from '../model/tensors.ts';
 
-/** Linear layers of a block that read the same input, in the order of computation: one Hessian each. */
+/**
+ * Linear layers of a block that read the same input, in the order of computation: one Hessian each. Where several roles are
+ * fused in one matrix, the first of them stands for it.
+ */
 export function inputGroups(spec: DecoderSpec): LinearRole[][] {
-  const has = new Set(linearRoles(spec));
+  const leading = linearModules({ ...spec, numLayers: 1 }).map(({ roles }) => roles[0]!);
   const groups: LinearRole[][] = [['q_proj', 'k_proj', 'v_proj'], ['o_proj'], ['gate_proj', 'up_proj'], ['down_proj']];
-  return groups.map((group) => group.filter((role) => has.has(role))).filter((group) => group.length > 0);
+  return groups.map((group) => group.filter((role) => leading.includes(role))).filter((group) => group.length > 0);
 }
 
 /** Weights of one block as placeholders under the names of layer 0, remembering what each linear layer reads. */

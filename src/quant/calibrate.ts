@@ -4,9 +4,9 @@ import type { TfEngine, TfProgram, TfTensor } from '../engine/tf/index.ts';
 import { checkpoint } from '../infer/yield.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import type { DecoderSpec, LinearRole } from '../model/spec.ts';
-import { linearRoles, linearShape, matrixName } from '../model/tensors.ts';
+import { linearShape, matrixName, moduleShape } from '../model/tensors.ts';
 import { bucket } from '../train/batches.ts';
-import { buildBlockGraph } from './block-graph.ts';
+import { buildBlockGraph, inputGroups } from './block-graph.ts';
 
 /** A row of prepared/: tokens, and the lengths of the documents in it. */
 export interface CalibrationRow {
@@ -92,16 +92,16 @@ export class Calibration {
       this.#put(`${name}.weight`, weight, [weight.length]);
       if (bias !== undefined) this.#put(`${name}.bias`, bias, [bias.length]);
     }
-    for (const role of linearRoles(this.#spec)) {
-      const { weight, bias } = this.#checkpoint.linear(layer, role);
+    for (const role of inputGroups(this.#spec).flat()) {
+      const { weight, bias } = this.#checkpoint.module(layer, role);
       this.replace(role, weight);
       if (bias !== undefined) this.#put(`${matrixName(this.#spec, 0, role).module}.bias`, bias, [bias.length]);
     }
   }
 
-  /** Puts other values in the place of a linear layer's weight. The array is given away. */
+  /** Puts other values in the place of a linear layer's weight, the whole matrix that the role lies in. The array is given away. */
   replace(role: LinearRole, weight: Float32Array): void {
-    this.#put(`${matrixName(this.#spec, 0, role).module}.weight`, weight, linearShape(this.#spec, role));
+    this.#put(`${matrixName(this.#spec, 0, role).module}.weight`, weight, moduleShape(this.#spec, 0, role));
   }
 
   /**

@@ -13,9 +13,14 @@ export interface QuantizationScheme {
 
 /**
  * `quantization_config` of config.json as compressed-tensors defines it and vLLM, llm-compressor and transformers read it:
- * `int-quantized` for w8a8, `pack-quantized` for w8a16. lm_head stays out, as their loaders expect.
+ * `int-quantized` for w8a8, `pack-quantized` for w8a16. The head stays out, as their loaders expect.
+ *
+ * @param head its module path
  */
-export function compressedTensorsConfig({ scheme, groupSize, actorder }: QuantizationScheme): { [key: string]: Json } {
+export function compressedTensorsConfig(
+  { scheme, groupSize, actorder }: QuantizationScheme,
+  head = 'lm_head',
+): { [key: string]: Json } {
   const weights = {
     num_bits: 8,
     type: 'int',
@@ -45,7 +50,7 @@ export function compressedTensorsConfig({ scheme, groupSize, actorder }: Quantiz
     format: scheme === 'w8a8' ? 'int-quantized' : 'pack-quantized',
     quantization_status: 'compressed',
     global_compression_ratio: null,
-    ignore: ['lm_head'],
+    ignore: [head],
     kv_cache_scheme: null,
     config_groups: {
       group_0: {

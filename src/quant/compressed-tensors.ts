@@ -5,7 +5,8 @@ import { f32ToBf16, f32ToF16 } from '../core/half.ts';
 import { openWeights } from '../io/safetensors.ts';
 import type { TensorToWrite, WeightSource } from '../io/safetensors.ts';
 import { loadModelConfig } from '../model/config.ts';
-import type { DecoderSpec, LinearRole } from '../model/spec.ts';
+import type { DecoderSpec, LinearRole, RowRuns } from '../model/spec.ts';
+import { matrixName, storedRow } from '../model/tensors.ts';
 import { parseCompressedTensors } from './checkpoint-config.ts';
 import type { QuantizationScheme, Scheme } from './checkpoint-config.ts';
 import { checkGroups, roundToNearest } from './grid.ts';
@@ -119,27 +120,47 @@ export function openQuantized(dir: string): QuantizedCheckpoint {
     scheme,
     headPrecision,
     weights,
-    linear: (layer, role) => readMatrix(weights, dir, moduleOf(spec, layer, role), scheme),
+    linear: (layer, role) =>
+      takeRole(readMatrix(weights, dir, moduleOf(spec, layer, role), scheme), matrixName(spec, layer, role).rows),
     head: () => (headPrecision === 'int8' ? quantizeHead(weights, spec) : undefined),
     close: () => weights.close(),
   };
 }
 
-/** Module path of a linear layer that is stored on its own, [out, in]. */
+/**
+ * Module path of the matrix that a role lies in, as the quantized checkpoint has it: [out, in].
+ *
+ * @throws LlmkitError('config') for GPT-2, whose matrices are no `Linear` and so outside of what compressed-tensors stores
+ */
 export function moduleOf(spec: DecoderSpec, layer: number, role: LinearRole): string {
-  const name = spec.names.layer(layer).linear[role];
-  if (name === undefined) throw new LlmkitError('bug', `${spec.modelType} has no ${role}`);
-  if (name.transposed === true || name.rows !== undefined) {
-    throw new LlmkitError(
-      'config',
-      `${spec.modelType} stores ${role} fused or transposed; quantized checkpoints hold whole [out, in] matrices`,
-      {
-        where: name.module,
-        hint: 'quantize a llama-family checkpoint',
-      },
-    );
+  const { module, transposed } = matrixName(spec, layer, role);
+  if (transposed !== true) return module;
+  throw new LlmkitError(
+    'config',
+    `${spec.modelType} stores its matrices as [in, out], and quantized checkpoints cannot`,
+    {
+      where: `model_type ${spec.modelType}: ${module}`,
+      expected: 'a family whose layers are Linear: llama, mistral, qwen2, qwen3, gpt_neox',
+      got: 'Conv1D',
+      hint: 'run it as it is: no quantized format that other tools read has such layers',
+    },
+  );
+}
+
+/** The rows of one role out of a fused matrix; the matrix itself where it is not fused. */
+function takeRole(matrix: QuantizedMatrix, rows: RowRuns | undefined): QuantizedMatrix {
+  if (rows === undefined) return matrix;
+  const { columns, groupSize } = matrix;
+  const count = rows.count * rows.size;
+  const perRow = matrix.scales.length / matrix.rows;
+  const codes = new Int8Array(count * columns);
+  const scales = new Float32Array(count * perRow);
+  for (let row = 0; row < count; row++) {
+    const from = storedRow(rows, row);
+    codes.set(matrix.codes.subarray(from * columns, (from + 1) * columns), row * columns);
+    scales.set(matrix.scales.subarray(from * perRow, (from + 1) * perRow), row * perRow);
   }
-  return name.module;
+  return { rows: count, columns, codes, scales, groupSize };
 }
 
 /** The head, or the embedding it is tied to, to its nearest int8 codes: one scale a vocabulary row. */

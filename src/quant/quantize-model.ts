@@ -2,7 +2,7 @@ import type { TfEngine } from '../engine/tf/index.ts';
 import { checkpoint as yieldTo } from '../infer/yield.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import type { LinearRole } from '../model/spec.ts';
-import { linearShape } from '../model/tensors.ts';
+import { moduleShape } from '../model/tensors.ts';
 import { inputGroups } from './block-graph.ts';
 import { Calibration } from './calibrate.ts';
 import type { CalibrationRow } from './calibrate.ts';
@@ -83,8 +83,8 @@ function embeddingOf(checkpoint: Checkpoint, head: HeadPrecision): Float32Array 
 
 function roundLayer(options: QuantizeModelOptions, layer: number, role: LinearRole): void {
   const { checkpoint, onLayer } = options;
-  const { weight } = checkpoint.linear(layer, role);
-  const [rows, columns] = linearShape(checkpoint.spec, role);
+  const { weight } = checkpoint.module(layer, role);
+  const [rows, columns] = moduleShape(checkpoint.spec, layer, role);
   const matrix = roundToNearest(weight, rows, columns, options);
   const module = moduleOf(checkpoint.spec, layer, role);
   onLayer(
@@ -101,13 +101,13 @@ async function compensateGroup(
 ): Promise<void> {
   const { checkpoint, onLayer } = options;
   const { spec } = checkpoint;
-  const columns = linearShape(spec, group[0]!)[1];
+  const [, columns] = moduleShape(spec, layer, group[0]!);
   const hessian = await runner.hessian(group[0]!);
   const factored = factorHessian(hessian, columns, options);
   for (const role of group) {
     await yieldTo(options.signal);
-    const { weight } = checkpoint.linear(layer, role);
-    const [rows] = linearShape(spec, role);
+    const { weight } = checkpoint.module(layer, role);
+    const [rows] = moduleShape(spec, layer, role);
     const { matrix, method, damping, deadColumns, note } = gptq(weight, rows, factored, options);
     const rounded = roundToNearest(weight, rows, columns, options);
     const [error, rtnError] = reconstructionErrors(weight, [matrix, rounded], hessian);

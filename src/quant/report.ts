@@ -4,18 +4,19 @@ import { mean } from '../core/stats.ts';
 import type { LayerReport } from './quantize-model.ts';
 
 /**
- * One row a role: the error of its layers' outputs on the calibration data (mean and worst layer), and what rounding to
- * nearest would have given.
+ * One row for each kind of layer, by its name: the error of its outputs on the calibration data (mean and worst layer), and
+ * what rounding to nearest would have given.
  */
 export function errorTable(layers: readonly LayerReport[]): Table {
-  const roles = [...new Set(layers.map(({ role }) => role))];
-  const rows = roles.map((role) => {
-    const measured = layers.filter((layer) => layer.role === role && layer.error !== null);
-    if (measured.length === 0) return [role, 'rtn', '-', '-', '-', '-'];
+  const kind = ({ module }: LayerReport): string => module.slice(module.lastIndexOf('.') + 1);
+  const kinds = [...new Set(layers.map(kind))];
+  const rows = kinds.map((name) => {
+    const measured = layers.filter((layer) => kind(layer) === name && layer.error !== null);
+    if (measured.length === 0) return [name, 'rtn', '-', '-', '-', '-'];
     const worst = measured.reduce((a, b) => (b.error! > a.error! ? b : a));
     const methods = [...new Set(measured.map(({ method }) => method))].join(', ');
     return [
-      role,
+      name,
       methods,
       formatValue(mean(measured.map(({ error }) => error!))),
       formatValue(mean(measured.map(({ rtnError }) => rtnError!))),

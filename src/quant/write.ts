@@ -75,7 +75,10 @@ export class QuantizedWriter {
       for (const file of files) file.close();
     }
     rmSync(this.#scratch, { recursive: true });
-    const config = { ...rawConfig, quantization_config: compressedTensorsConfig(this.#scheme) };
+    const config = {
+      ...rawConfig,
+      quantization_config: compressedTensorsConfig(this.#scheme, this.#spec.names.headModule),
+    };
     writeFileAtomic(join(this.#dir, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
     for (const name of COMPANIONS) {
       const from = this.#sourceDirs.map((dir) => join(dir, name)).find(existsSync);

@@ -10,22 +10,21 @@ import type { DecoderSource, MatrixCodes } from '../../src/infer/build.ts';
 import { DecoderSession } from '../../src/infer/runner.ts';
 import type { DecoderOptions } from '../../src/infer/runner.ts';
 import { writeOnnxModel } from '../../src/io/onnx.ts';
-import { matrixName } from '../../src/model/tensors.ts';
 import { randomData } from '../support/gradients.ts';
 import { openFixture } from '../support/decoder-fixture.ts';
 import type { DecoderFixture } from '../support/decoder-fixture.ts';
+import { DECODERS } from '../support/families.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'llmkit-onnx-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function source(fixture: DecoderFixture): DecoderSource {
-  const { spec } = fixture.checkpoint;
-  const module = (layer: number, role: Parameters<DecoderSource['linear']>[1]) => matrixName(spec, layer, role).module;
+  const { checkpoint } = fixture;
   return {
-    spec,
+    spec: checkpoint.spec,
     tensor: (name) => fixture.weights[name]!,
-    linear: (layer, role) => fixture.weights[`${module(layer, role)}.weight`]!,
-    bias: (layer, role) => fixture.weights[`${module(layer, role)}.bias`]!,
+    linear: (layer, role) => checkpoint.linear(layer, role).weight,
+    bias: (layer, role) => checkpoint.linear(layer, role).bias!,
   };
 }
 
@@ -51,29 +50,26 @@ function worst(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   return Array.from(actual).reduce((top, value, i) => Math.max(top, Math.abs(value - expected[i]!)), 0);
 }
 
-describe.each(['llama-gqa', 'llama-gqa-tied', 'llama-rope-llama3', 'llama-bias', 'llama-head-dim'])(
-  '%s as ONNX',
-  (name) => {
-    const fixture = openFixture(name);
-    const row = Int32Array.from(fixture.tensor('input_ids').subarray(0, 16));
-    const vocab = fixture.checkpoint.spec.vocabSize;
+describe.each(DECODERS)('%s as ONNX', (name) => {
+  const fixture = openFixture(name);
+  const row = Int32Array.from(fixture.tensor('input_ids').subarray(0, 16));
+  const vocab = fixture.checkpoint.spec.vocabSize;
 
-    it("gives transformers' logits", async () => {
-      const logits = await allLogits(open(source(fixture)), row);
-      expect(worst(logits, fixture.tensor('logits').subarray(0, 16 * vocab))).toBeLessThan(1e-4);
-    });
+  it("gives transformers' logits", async () => {
+    const logits = await allLogits(open(source(fixture)), row);
+    expect(worst(logits, fixture.tensor('logits').subarray(0, 16 * vocab))).toBeLessThan(1e-4);
+  });
 
-    it('gives the same logits token by token as at once', async () => {
-      // The cache grows on the way, and with it the tables of positions.
-      const session = open(source(fixture), { initialCapacity: 4 });
-      await session.prefill(row.subarray(0, 3));
-      for (let i = 3; i < 16; i++) {
-        const expected = fixture.tensor('logits').subarray(i * vocab, (i + 1) * vocab);
-        expect(worst(session.step(row[i]!), expected), `position ${i}`).toBeLessThan(1e-4);
-      }
-    });
-  },
-);
+  it('gives the same logits token by token as at once', async () => {
+    // The cache grows on the way, and with it the tables of positions.
+    const session = open(source(fixture), { initialCapacity: 4 });
+    await session.prefill(row.subarray(0, 3));
+    for (let i = 3; i < 16; i++) {
+      const expected = fixture.tensor('logits').subarray(i * vocab, (i + 1) * vocab);
+      expect(worst(session.step(row[i]!), expected), `position ${i}`).toBeLessThan(1e-4);
+    }
+  });
+});
 
 function quantize(weight: Float32Array, columns: number, groupSize: number | undefined): MatrixCodes {
   const width = groupSize ?? columns;

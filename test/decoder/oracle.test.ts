@@ -5,8 +5,8 @@ import type { LoraOptions } from '../../src/decoder/training-weights.ts';
 import { evaluate } from '../support/evaluate.ts';
 import { makeBatch, openFixture } from '../support/decoder-fixture.ts';
 import type { Batch, DecoderFixture } from '../support/decoder-fixture.ts';
+import { DECODERS, FULLY_TRAINED } from '../support/families.ts';
 
-const FAMILIES = ['llama-gqa', 'llama-gqa-tied', 'llama-rope-llama3', 'llama-bias', 'llama-head-dim'];
 const LENGTH = 16;
 const lora: LoraOptions = { r: 4, scaling: 2, dropout: 0, targets: () => true };
 
@@ -38,7 +38,7 @@ function relativeDifference(actual: ArrayLike<number>, expected: ArrayLike<numbe
   return maxDifference(actual, expected) / top;
 }
 
-describe.each(FAMILIES)('%s against transformers and PEFT', (name) => {
+describe.each(DECODERS)('%s against transformers and PEFT', (name) => {
   const fixture = openFixture(name);
   const batch = makeBatch(fixture.tensor('input_ids'), fixture.tensor('labels'), LENGTH);
 
@@ -75,7 +75,7 @@ describe.each(FAMILIES)('%s against transformers and PEFT', (name) => {
 });
 
 describe('full training', () => {
-  it.each(['llama-gqa', 'llama-gqa-tied'])("%s: the gradient of every parameter is torch's", (name) => {
+  it.each(FULLY_TRAINED)("%s: the gradient of every parameter is torch's", (name) => {
     const fixture = openFixture(name);
     const batch = makeBatch(fixture.tensor('input_ids'), fixture.tensor('labels'), LENGTH);
     const results = run(fixture, batch, { produce: 'gradients' });
@@ -85,8 +85,8 @@ describe('full training', () => {
     }
   });
 
-  it('gives the same gradients when blocks are recomputed and when they are accumulated', () => {
-    const fixture = openFixture('llama-gqa');
+  it.each(['llama-gqa', 'gpt2'])('%s: gives the same gradients when blocks are recomputed', (name) => {
+    const fixture = openFixture(name);
     const batch = makeBatch(fixture.tensor('input_ids'), fixture.tensor('labels'), LENGTH);
     const plain = run(fixture, batch, { produce: 'gradients', lora });
     const recomputed = run(fixture, batch, { produce: 'gradients', lora, memory: 'layer' });

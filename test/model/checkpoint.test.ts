@@ -8,7 +8,7 @@ import { openSafetensors, type TensorToWrite, writeSafetensors } from '../../src
 import { Checkpoint, openCheckpoint } from '../../src/model/checkpoint.ts';
 import { loadSpec } from '../../src/model/config.ts';
 import { initWeights } from '../../src/model/init.ts';
-import type { DecoderSpec } from '../../src/model/spec.ts';
+import type { DecoderSpec, RowRuns } from '../../src/model/spec.ts';
 import { expectedTensors, linearRoles } from '../../src/model/tensors.ts';
 import { writeCheckpoint } from '../../src/model/write-checkpoint.ts';
 import { failure } from '../support/failure.ts';
@@ -111,7 +111,8 @@ describe('fused and transposed matrices', () => {
     const layer = (index: number) => {
       const names = base.names.layer(index);
       const module = `model.layers.${index}.attn.c_attn`;
-      const rows = { q_proj: { start: 0, end: 32 }, k_proj: { start: 32, end: 48 }, v_proj: { start: 48, end: 64 } };
+      const runs = (start: number, size: number): RowRuns => ({ start, size, stride: size, count: 1 });
+      const rows = { q_proj: runs(0, 32), k_proj: runs(32, 16), v_proj: runs(48, 16) };
       const fused = Object.entries(rows).map(([role, rows]) => [role, { module, transposed: true, rows }]);
       return { ...names, linear: { ...names.linear, ...Object.fromEntries(fused) } };
     };

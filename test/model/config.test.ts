@@ -184,7 +184,7 @@ describe('a config that cannot be used', () => {
   it('suggests the model_type that was meant, and lists those there are', () => {
     const error = failure(() => parseModelConfig(config({ model_type: 'lama' }), 'config.json'));
     expect(error.hint).toContain('llama');
-    expect(error.expected).toBe('llama, mistral');
+    expect(error.expected).toBe('llama, mistral, qwen2, qwen3, gpt_neox, gpt2');
   });
 
   it('accepts a window no sequence can outgrow, and says so', () => {

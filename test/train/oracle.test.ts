@@ -8,6 +8,7 @@ import type { TrainerOptions } from '../../src/train/trainer.ts';
 import { openFixture } from '../support/decoder-fixture.ts';
 import type { DecoderFixture } from '../support/decoder-fixture.ts';
 import { engines } from '../support/engines.ts';
+import { DECODERS, FULLY_TRAINED, OTHER_FAMILIES } from '../support/families.ts';
 
 const lora: LoraOptions = { r: 4, scaling: 2, dropout: 0, targets: () => true };
 const LENGTH = 16;
@@ -50,20 +51,17 @@ describe.each(engines)('training on the %s engine', (kind) => {
   });
   afterAll(() => engine.dispose());
 
-  it.each(['llama-gqa', 'llama-gqa-tied', 'llama-rope-llama3', 'llama-bias', 'llama-head-dim'])(
-    '%s: twenty steps of LoRA have the losses of PEFT with torch AdamW',
-    (name) => {
-      const fixture = openFixture(name);
-      const run = trainer(engine, fixture);
-      const rows = rowsOf(fixture, 'steps.');
-      fixture.expected.lora_steps.losses.forEach((expected, step) => {
-        const { loss, gradNorm } = run.step([rows.slice(step * 2, step * 2 + 2)], 0.01);
-        expect(Math.abs(loss / expected - 1), `loss of step ${step}`).toBeLessThan(1e-3);
-        expect(Math.abs(gradNorm / fixture.expected.lora_steps.grad_norms[step]! - 1)).toBeLessThan(1e-2);
-      });
-      run.dispose();
-    },
-  );
+  it.each(DECODERS)('%s: twenty steps of LoRA have the losses of PEFT with torch AdamW', (name) => {
+    const fixture = openFixture(name);
+    const run = trainer(engine, fixture);
+    const rows = rowsOf(fixture, 'steps.');
+    fixture.expected.lora_steps.losses.forEach((expected, step) => {
+      const { loss, gradNorm } = run.step([rows.slice(step * 2, step * 2 + 2)], 0.01);
+      expect(Math.abs(loss / expected - 1), `loss of step ${step}`).toBeLessThan(1e-3);
+      expect(Math.abs(gradNorm / fixture.expected.lora_steps.grad_norms[step]! - 1)).toBeLessThan(1e-2);
+    });
+    run.dispose();
+  });
 
   it('clips and decays as torch does', () => {
     const fixture = openFixture('llama-gqa');
@@ -82,7 +80,7 @@ describe.each(engines)('training on the %s engine', (kind) => {
     adamw: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxGradNorm: 1 },
   };
 
-  it.each(['llama-gqa', 'llama-gqa-tied'])('%s: twenty steps of full training have the losses of torch', (name) => {
+  it.each(FULLY_TRAINED)('%s: twenty steps of full training have the losses of torch', (name) => {
     const fixture = openFixture(name);
     const run = trainer(engine, fixture, pretrain);
     const rows = rowsOf(fixture, 'steps.');
@@ -108,6 +106,20 @@ describe.each(engines)('training on the %s engine', (kind) => {
     });
     run.dispose();
   });
+
+  it.runIf(kind === 'native').each(OTHER_FAMILIES)(
+    '%s: LoRA in bf16 follows fp32 to within the precision of bf16',
+    (name) => {
+      const fixture = openFixture(name);
+      const run = trainer(engine, fixture, { matrixDType: 'bf16' });
+      const rows = rowsOf(fixture, 'steps.');
+      fixture.expected.lora_steps.losses.forEach((loss, step) => {
+        const taken = run.step([rows.slice(step * 2, step * 2 + 2)], 0.01);
+        expect(Math.abs(taken.loss / loss - 1), `loss of step ${step}`).toBeLessThan(2e-2);
+      });
+      run.dispose();
+    },
+  );
 
   it.each(['none', 'layer'] as const)(
     'leaks no tensors over steps and leaves frozen weights alone (memory: %s)',

@@ -5,28 +5,37 @@ import { matmul } from '../ops/matmul.ts';
 import { reshape } from '../ops/layout.ts';
 import { sum } from '../ops/reduce.ts';
 
+export interface LinearAttrs {
+  /** W is stored [in, out] (GPT-2's Conv1D) rather than [out, in]. */
+  transposed: boolean;
+}
+
 /**
- * y = x W^T + b, as checkpoints store it: x f32 [..., in], W f32 or bf16 [out, in], b f32 [out].
+ * y = x W^T + b, as checkpoints store it: x f32 [..., in], W f32 or bf16 [out, in] (or y = x W + b with W [in, out]), b f32 [out].
  * With W in bf16 the products are taken in bf16, those of the gradient too, and come out as f32.
  */
-export const linearOp: OpDef<Record<never, never>> = {
+export const linearOp: OpDef<LinearAttrs> = {
   name: 'linear',
-  infer(inputs) {
+  infer(inputs, { transposed }) {
     const [x, weight, bias] = inputs as [Value, Value, Value?];
-    const fits = weight.shape.length === 2 && weight.shape[1] === x.shape.at(-1) && x.dtype === 'f32';
-    if (!fits || (bias && bias.shape[0] !== weight.shape[0])) shapeError('linear', 'x [..., in], W [out, in]', inputs);
-    return [{ shape: [...x.shape.slice(0, -1), weight.shape[0]!], dtype: 'f32' }];
+    const [out, inner] = transposed ? [weight.shape[1], weight.shape[0]] : weight.shape;
+    const fits = weight.shape.length === 2 && inner === x.shape.at(-1) && x.dtype === 'f32';
+    if (!fits || (bias && bias.shape[0] !== out)) {
+      shapeError('linear', transposed ? 'x [..., in], W [in, out]' : 'x [..., in], W [out, in]', inputs);
+    }
+    return [{ shape: [...x.shape.slice(0, -1), out!], dtype: 'f32' }];
   },
-  gradient({ inputs }, [dy]) {
+  gradient({ inputs, attrs: { transposed } }, [dy]) {
     const [x, weight, bias] = inputs as [Value, Value, Value?];
-    const dx = product(dy!, weight, false);
+    const dx = product(dy!, weight, transposed);
     const [dyRows, xRows] = [cast(rows(dy!), weight.dtype), cast(rows(x), weight.dtype)];
-    const dw = cast(matmul(dyRows, xRows, { transposeA: true }), 'f32');
+    const [left, right] = transposed ? [xRows, dyRows] : [dyRows, xRows];
+    const dw = cast(matmul(left, right, { transposeA: true }), 'f32');
     return [dx, dw, ...(bias ? [sum(rows(dy!), [0])] : [])];
   },
-  expand({ inputs }) {
+  expand({ inputs, attrs: { transposed } }) {
     const [x, weight, bias] = inputs as [Value, Value, Value?];
-    const y = product(x, weight, true);
+    const y = product(x, weight, !transposed);
     return [bias ? add(y, bias) : y];
   },
 };
@@ -44,8 +53,13 @@ function rows(x: Value): Value {
   return reshape(x, [shape.slice(0, -1).reduce((product, dim) => product * dim, 1), shape.at(-1)!]);
 }
 
-export function linear(x: Value, weight: Value, bias?: Value): Value {
-  return apply(linearOp, bias ? [x, weight, bias] : [x, weight], {});
+export function linear(
+  x: Value,
+  weight: Value,
+  bias?: Value,
+  { transposed = false }: Partial<LinearAttrs> = {},
+): Value {
+  return apply(linearOp, bias ? [x, weight, bias] : [x, weight], { transposed });
 }
 
 export interface QuantizedLinearAttrs {

@@ -1,12 +1,13 @@
-"""Makes the decoder's oracle: tiny random Llamas with what transformers and PEFT compute on them.
+"""Makes the decoder's oracle: tiny random models with what transformers and PEFT compute on them.
 
-    CUDA_VISIBLE_DEVICES= python test/golden/decoder/make_decoder_fixtures.py
+    CUDA_VISIBLE_DEVICES= python test/golden/decoder/make_decoder_fixtures.py [NAME ...]
 
-Everything is fp32 with eager attention. See README.md beside this file for what each tensor is.
+Everything is fp32 with eager attention; all models, or those named. See README.md beside this file for what each tensor is.
 """
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import peft
@@ -14,7 +15,7 @@ import torch
 import transformers
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 HERE = Path(__file__).parent
 VERSIONS = {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}
@@ -42,17 +43,36 @@ MODELS = {
         "rope_parameters": {"rope_type": "default", "rope_theta": 500000.0},
     },
 }
+# One model of each other family.
+SIZES = dict(vocab_size=96, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+QWEN = dict(
+    **SIZES, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, intermediate_size=48,
+    max_position_embeddings=64, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+)
+FAMILIES = {
+    "qwen2": {"model_type": "qwen2", **QWEN, "tie_word_embeddings": True},
+    "qwen3": {"model_type": "qwen3", **QWEN, "head_dim": 16},
+    # A quarter of each head turns, as in Pythia.
+    "gpt-neox": {
+        "model_type": "gpt_neox", **SIZES, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 64, "max_position_embeddings": 64,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 100.0, "partial_rotary_factor": 0.25},
+    },
+    "gpt2": {"model_type": "gpt2", **SIZES, "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4},
+}
 
 
-def make_model(overrides: dict, seed: int) -> LlamaForCausalLM:
+def make_model(overrides: dict, seed: int):
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(LlamaConfig(**{**BASE, **overrides}, attn_implementation="eager")).float().eval()
+    base = {} if "model_type" in overrides else {"model_type": "llama", **BASE}
+    config = AutoConfig.for_model(**{**base, **overrides})
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float().eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "norm" in name:
-                parameter.copy_(1 + 0.2 * torch.randn_like(parameter))
-            elif name.endswith("bias"):
+            if name.endswith("bias"):
                 parameter.copy_(0.1 * torch.randn_like(parameter))
+            elif "norm" in name or ".ln_" in name:
+                parameter.copy_(1 + 0.2 * torch.randn_like(parameter))
             else:
                 parameter.copy_(0.25 * torch.randn_like(parameter))
     return model
@@ -210,9 +230,10 @@ def make(name: str, overrides: dict, seed: int) -> None:
     }
     expected["packed"] = {"seq_lengths": DOCUMENTS, "loss": packed_loss}
 
-    if name in ("llama-gqa", "llama-gqa-tied"):
+    if name in ("llama-gqa", "llama-gqa-tied", *FAMILIES):
+        stored = {"lm_head.weight": "embed_out.weight"} if model.config.model_type == "gpt_neox" else {}
         _, gradients = loss_and_gradients(model, dict(model.named_parameters()), input_ids=ids, labels=labels)
-        tensors |= {f"grad.{key}": value for key, value in gradients.items()}
+        tensors |= {f"grad.{stored.get(key, key)}": value for key, value in gradients.items()}
         prompt = ids[:1, :5]
         tokens, logits = greedy(model, prompt, 12)
         top = logits.topk(2, dim=-1).values
@@ -260,6 +281,8 @@ def make(name: str, overrides: dict, seed: int) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for index, (name, overrides) in enumerate(MODELS.items()):
+    for index, (name, overrides) in enumerate({**MODELS, **FAMILIES}.items()):
+        if len(sys.argv) > 1 and name not in sys.argv[1:]:
+            continue
         make(name, overrides, 100 * (index + 1))
         print(name)
