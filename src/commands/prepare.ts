@@ -11,11 +11,14 @@ export interface PrepareOptions {
   config: LoadedConfig;
   /** Prepare again even when nothing has changed. */
   force?: boolean;
+  /** Write every dropped row, as prepare.explain does. */
+  explain?: boolean;
 }
 
-/** `prepare`: text, jsonl, csv and parquet to packed Arrow rows with their loss mask. */
+/** `prepare`: files of rows to packed Arrow rows with their loss mask, and a report. */
 export async function run(options: PrepareOptions, context: CommandContext): Promise<CommandResult> {
   const { config } = options;
+  if (options.explain === true) config.config.prepare.explain = true;
   const dir = config.artifact('prepared');
   const shown = displayPath(dir, context.cwd);
   const begun = performance.now();
