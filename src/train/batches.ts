@@ -46,6 +46,17 @@ export function bucket(size: number): number {
 }
 
 /**
+ * Positions that a graph makes logits for: an eighth, a quarter, half, three quarters or all of them. Every size is a graph
+ * of its own, which costs seconds to compile and tens of megabytes to keep; the loss at padding costs less than that.
+ */
+export function targetBucket(targets: number, positions: number): number {
+  return (
+    [1 / 8, 1 / 4, 1 / 2, 3 / 4].map((share) => Math.ceil(positions * share)).find((size) => size >= targets) ??
+    positions
+  );
+}
+
+/**
  * Rows side by side, padded to a bucket of length. Row i's label at token t is the target of position t - 1; the first
  * token of a row has no position to be predicted from.
  *
@@ -74,7 +85,7 @@ export function makeMicroBatch(rows: readonly TrainingRow[], batch: number, maxL
       ids.push(row.labels[t]!);
     }
   }
-  const targets = Math.min(bucket(positions.length), batch * length);
+  const targets = targetBucket(positions.length, batch * length);
   const targetPositions = new Int32Array(targets);
   const targetIds = new Int32Array(targets);
   const targetWeights = new Float32Array(targets);

@@ -21,8 +21,11 @@ export interface ProgramOptions {
 
 /** Queries that attention takes at a time: measured best on two cores among 128, 256, 512. */
 const ATTENTION_BLOCK = 256;
-/** Sessions kept; the one used longest ago goes first. Each holds a graph, not weights. */
-const MAX_PROGRAMS = 24;
+/**
+ * Sessions kept; the one used longest ago goes first. Each holds a graph, not weights. Rows of up to 2,048 tokens in batches
+ * of like lengths have about 26 sizes: fewer kept would all be compiled again and again.
+ */
+export const MAX_PROGRAMS = 32;
 
 /** Graphs compiled for the sizes that turn up, kept while they are in use. */
 export class ProgramCache {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { StepPlan, bucket, groupByLength, makeMicroBatch } from '../../src/train/batches.ts';
+import { Random } from '../../src/core/random.ts';
+import { StepPlan, bucket, groupByLength, makeMicroBatch, targetBucket } from '../../src/train/batches.ts';
 import { readOracles } from './oracles.ts';
 
 describe('micro-batches', () => {
@@ -9,7 +10,7 @@ describe('micro-batches', () => {
       { inputIds: [9, 1], labels: [9, 1], seqLengths: [2] },
     ];
     const batch = makeMicroBatch(rows, 3, 512);
-    expect(batch.shape).toEqual({ batch: 3, length: 32, band: 2, targets: 32 });
+    expect(batch.shape).toEqual({ batch: 3, length: 32, band: 2, targets: 12 });
     expect(Array.from(batch.inputIds.slice(0, 5))).toEqual([5, 6, 7, 8, 0]);
     expect(Array.from(batch.documentStarts.slice(0, 6))).toEqual([0, 0, 2, 2, 4, 5]);
     expect(Array.from(batch.documentStarts.slice(64, 67))).toEqual([0, 1, 2]);
@@ -21,6 +22,9 @@ describe('micro-batches', () => {
   });
 
   it('rounds sizes up to a few buckets', () => {
+    expect([0, 4, 5, 8, 9, 16, 17, 24, 25, 32].map((n) => targetBucket(n, 32))).toEqual([
+      4, 4, 8, 8, 16, 16, 24, 24, 32, 32,
+    ]);
     expect([1, 32, 33, 48, 49, 65, 97, 512, 513].map(bucket)).toEqual([32, 32, 48, 48, 64, 96, 128, 512, 768]);
   });
 });
@@ -52,6 +56,37 @@ describe('rows grouped by length', () => {
       expect([...groupByLength(Int32Array.from(order), lengths, group)]).toEqual(grouped);
     },
   );
+
+  it('need few graphs, and far less padding than rows as they come', () => {
+    const random = new Random(1);
+    // As conversations are: most of a few hundred tokens, some of two thousand, a part of them answers.
+    const rows = Array.from({ length: 2000 }, () => {
+      const length = Math.round(Math.min(2048, Math.max(16, Math.exp(5.5 + 0.9 * random.normal()))));
+      const inputIds = new Int32Array(length);
+      const labels = new Int32Array(length).fill(-100, 0, Math.floor(length * (0.2 + 0.5 * random.float())));
+      return { inputIds, labels, seqLengths: [length] };
+    });
+    const measure = (lengths: number[] | undefined): { shapes: number; padding: number } => {
+      const plan = new StepPlan({ numRows: rows.length, seed: 1, batch: 4, accumulation: 1, lengths });
+      const shapes = new Set<string>();
+      let [tokens, positions] = [0, 0];
+      for (let step = 0; step < plan.stepsPerEpoch; step++) {
+        const batch = makeMicroBatch(
+          Array.from(plan.rowsOf(step)[0]!, (i) => rows[i]!),
+          4,
+          2048,
+        );
+        shapes.add(JSON.stringify(batch.shape));
+        tokens += batch.tokens;
+        positions += batch.inputIds.length;
+      }
+      return { shapes: shapes.size, padding: 1 - tokens / positions };
+    };
+    const [grouped, asTheyCome] = [measure(rows.map(({ inputIds }) => inputIds.length)), measure(undefined)];
+    expect(grouped.shapes).toBeLessThanOrEqual(32);
+    expect(grouped.padding).toBeLessThan(0.22);
+    expect(asTheyCome.padding).toBeGreaterThan(0.5);
+  });
 
   it('are all there in every epoch, in another order each', () => {
     const lengths = Array.from({ length: 40 }, (_, i) => 10 + ((i * 7) % 23));
