@@ -7,8 +7,12 @@ import { TokenTexts } from './token-texts.ts';
 import { TokenTrie } from './token-trie.ts';
 import type { BpeModelJson } from './types.ts';
 
-/** Merging is fast enough for the first units; more of them are worth the tables of the linear-time encoder. */
-const UNITS_BEFORE_TABLES = 1 << 13;
+/**
+ * Words are merged until that has cost about as much as the tables of the linear-time search, which grow with the
+ * merges. A word of n bytes counts as n * n, one that goes through the heap as so much a byte.
+ */
+const WORK_PER_MERGE = 160;
+const MOST_PER_BYTE = 40;
 
 /** The BPE model of a tokenizer.json: ids of single words, which the pre-tokenizer cut. */
 export class WordEncoder {
@@ -20,7 +24,7 @@ export class WordEncoder {
   readonly #unknownId: number;
   /** Left, right and merged id of every merge; let go once the tables are built. */
   #merges: Int32Array | undefined;
-  #unitsSeen = 0;
+  #work = 0;
   #segmenter: Segmenter | undefined;
   /** Where the model ignores merges for words that are tokens: these. */
   #wholeWords: TokenTrie | undefined;
@@ -44,7 +48,7 @@ export class WordEncoder {
 
   /** Writes the ids of units[start, end) to ids[at...], which must have room for three a unit; returns their end. */
   encode(units: Uint16Array, start: number, end: number, ids: Int32Array, at: number): number {
-    if (this.#merges !== undefined && (this.#unitsSeen += end - start) > UNITS_BEFORE_TABLES) this.#buildTables();
+    if (this.#merges !== undefined && this.#work > (WORK_PER_MERGE * this.#merges.length) / 3) this.#buildTables();
     if (this.#segmenter !== undefined) {
       if (this.#wholeWords !== undefined) {
         const id = this.#wholeWords.longest(units, start, end);
@@ -75,6 +79,7 @@ export class WordEncoder {
         return at + 1;
       }
     }
+    this.#work += length * Math.min(length, MOST_PER_BYTE);
     const symbols = this.#symbols;
     const n = this.#merger.merge(symbols, this.#toSymbols(length));
     for (let i = 0; i < n; i++) ids[at++] = symbols[i]!;
