@@ -102,13 +102,18 @@ export function describeRun(result: TrainingRunResult): {
   return { engine, ...provenance(), extra: figures as unknown as { [key: string]: Json } };
 }
 
+function stepsOf({ stoppedAt, totalSteps }: TrainingRunResult): string {
+  return stoppedAt === undefined ? String(totalSteps) : `${stoppedAt} of ${totalSteps}, stopped early`;
+}
+
 export function trainingTable(result: TrainingRunResult): Table {
   const loss = (value: number | undefined): string => (value === undefined ? '-' : value.toFixed(4));
   const rows: [string, string][] = [
-    ['steps', String(result.totalSteps)],
+    ['steps', stepsOf(result)],
     ['loss, first → last', `${loss(result.firstLoss)} → ${loss(result.lastLoss)}`],
     ['validation loss', loss(result.validationLoss)],
     ['validation perplexity', result.validationLoss === undefined ? '-' : Math.exp(result.validationLoss).toFixed(2)],
+    ...(result.bestStep === undefined ? [] : [['weights of step', String(result.bestStep)] satisfies [string, string]]),
     ['trained parameters', result.trainedParameters.toLocaleString('en-US')],
     ['tokens', result.tokens.toLocaleString('en-US')],
     ['tokens/s', result.tokensPerSecond.toFixed(0)],

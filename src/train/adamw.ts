@@ -15,6 +15,7 @@ import {
   sumAll,
 } from '../graph/index.ts';
 import type { Value } from '../graph/index.ts';
+import type { DecoderSpec } from '../model/spec.ts';
 
 export interface AdamWOptions {
   beta1: number;
@@ -44,6 +45,11 @@ const NOT_DECAYED = /bias|layernorm|layer_norm|rmsnorm|(?:^|\.)norm(?:\.|$)|_nor
  * DoRA's magnitudes decay.
  */
 export const decays = ({ name }: Pick<TrainedWeight, 'name'>): boolean => !NOT_DECAYED.test(name);
+
+/** The tables of tokens and positions, by name. */
+export function embeddingWeights({ names }: DecoderSpec): string[] {
+  return [names.embedding, names.positionEmbedding].flatMap((name) => (name === undefined ? [] : [`${name}.weight`]));
+}
 
 /**
  * One AdamW step over all trained weights as a graph (Loshchilov and Hutter, 2019; the order of operations is torch's).

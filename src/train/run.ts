@@ -9,6 +9,7 @@ import { chooseEngine } from '../engine/tf/index.ts';
 import type { EngineChoice, TfEngine } from '../engine/tf/index.ts';
 import type { WeightSource } from '../io/safetensors.ts';
 import type { DecoderSpec } from '../model/spec.ts';
+import { embeddingWeights } from './adamw.ts';
 import type { RowSource } from './batches.ts';
 import { CheckpointStore, recordedFingerprint } from './checkpoint.ts';
 import type { Fingerprint } from './checkpoint.ts';
@@ -110,7 +111,7 @@ async function trainOn(
       beta2: config.adam_beta2,
       epsilon: config.adam_epsilon,
       weightDecay: config.weight_decay,
-      noDecay: config.decay_embeddings ? [] : [`${spec.names.embedding}.weight`],
+      noDecay: config.decay_embeddings ? [] : embeddingWeights(spec),
       maxGradNorm: config.max_grad_norm,
     },
     objective: {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { buildAdamW, decays } from '../../src/train/adamw.ts';
+import { buildAdamW, decays, embeddingWeights } from '../../src/train/adamw.ts';
+import { openFixture } from '../support/decoder-fixture.ts';
 import { evaluate } from '../support/evaluate.ts';
 import { readOracles } from './oracles.ts';
 
@@ -7,6 +8,14 @@ describe('weight decay', () => {
   it.each(Object.entries(readOracles().decays))('goes onto the weights of %s that transformers decays', (_, names) => {
     const got = Object.fromEntries(Object.keys(names).map((name) => [name, decays({ name })]));
     expect(got).toEqual(names);
+  });
+
+  it('can leave embeddings of tokens and positions alone', () => {
+    expect(embeddingWeights(openFixture('gpt2').checkpoint.spec)).toEqual([
+      'transformer.wte.weight',
+      'transformer.wpe.weight',
+    ]);
+    expect(embeddingWeights(openFixture('llama-gqa').checkpoint.spec)).toEqual(['model.embed_tokens.weight']);
   });
 
   it('leaves alone what it is told to', () => {
