@@ -6,7 +6,7 @@ import { readJsonObject } from '../io/json-file.ts';
 import { openSafetensors, type TensorToWrite, type WeightSource, writeSafetensors } from '../io/safetensors.ts';
 import { adapterConfig, parseAdapterConfig } from './adapter-config.ts';
 import { type LoraFactors, type LoraSettings, moduleScale } from './lora.ts';
-import { isTarget, resolveTargetModules, savedTensors } from './lora-targets.ts';
+import { HEAD_IN_PEFT, isTarget, resolveTargetModules, savedTensors } from './lora-targets.ts';
 import type { DecoderSpec } from './spec.ts';
 import { expectedTensors, type LinearModule, linearModules } from './tensors.ts';
 
@@ -93,7 +93,9 @@ export function writeAdapter(
   const fanInFanOut = targets.some(({ transposed }) => transposed);
   const { targetModules } = lora;
   const sorted = typeof targetModules === 'string' ? targetModules : [...targetModules].sort();
-  const config = adapterConfig({ ...lora, targetModules: sorted }, baseModel, fanInFanOut);
+  const modulesToSave = lora.modulesToSave?.map((name) => (name === spec.names.headModule ? HEAD_IN_PEFT : name));
+  const settings = { ...lora, targetModules: sorted, ...(modulesToSave === undefined ? {} : { modulesToSave }) };
+  const config = adapterConfig(settings, baseModel, fanInFanOut);
   writeFileAtomic(join(dir, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
 }
 
@@ -102,10 +104,14 @@ function f32(name: string, shape: readonly number[], values: Float32Array): Tens
   return { name, dtype: 'F32', shape, data: new Uint8Array(buffer, byteOffset, byteLength) };
 }
 
-/** Under which names PEFT keeps a tensor of the base: an adapted layer holds its bias one level down, tied weights stand twice. */
+/**
+ * Under which names PEFT keeps a tensor of the base: an adapted layer holds its bias one level down, tied weights stand
+ * twice, the head has one name in all families.
+ */
 function keysOfWeight(spec: DecoderSpec, lora: LoraSettings, name: string): string[] {
   const module = name.slice(0, name.lastIndexOf('.'));
-  if (spec.tiedHead && name === `${spec.names.embedding}.weight`) return [name, `${spec.names.headModule}.weight`];
+  if (name === `${spec.names.headModule}.weight`) return [`${HEAD_IN_PEFT}.weight`];
+  if (spec.tiedHead && name === `${spec.names.embedding}.weight`) return [name, `${HEAD_IN_PEFT}.weight`];
   if (name.endsWith('.bias') && isTarget(module, lora) && linearModules(spec).some((m) => m.module === module))
     return [`${module}.base_layer.bias`];
   return [name];

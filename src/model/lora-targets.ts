@@ -170,6 +170,9 @@ export function targetNames(spec: DecoderSpec, targets: string | readonly string
   return [...new Set(linearModules(spec).map(({ module }) => lastPart(module)))];
 }
 
+/** The head's module in transformers 5, whatever checkpoints call it (`embed_out` in GPT-NeoX), and so in PEFT. */
+export const HEAD_IN_PEFT = 'lm_head';
+
 /**
  * Names of the tensors that `modules_to_save` trains in full, in the order of computation. As in PEFT, a name fits every
  * module whose path ends in it, and all that is in that module.
@@ -190,7 +193,9 @@ export function savedTensors(spec: DecoderSpec, modules: readonly string[], tie:
   const saved = new Set<string>();
   for (const entry of modules) {
     const found = tensors.filter((name) => fits(name.slice(0, name.lastIndexOf('.')), entry));
-    if (spec.tiedHead && fits(spec.names.headModule, entry)) found.push(embedding);
+    if (fits(spec.names.headModule, entry) || fits(HEAD_IN_PEFT, entry)) {
+      found.push(spec.tiedHead ? embedding : `${spec.names.headModule}.weight`);
+    }
     if (found.length === 0) {
       throw new LlmkitError('config', `${entry} is no module of this ${spec.modelType}`, {
         where,

@@ -38,6 +38,20 @@ describe.each(ADAPTERS)('the adapter %s of PEFT', (name) => {
   });
 });
 
+it("calls GPT-NeoX's head as transformers 5 does, by either of its names", () => {
+  const { base, adapter } = openAdapterFixture('gpt-neox-dora');
+  const { spec } = base.checkpoint;
+  const lora = { ...adapter.lora, modulesToSave: ['embed_in', 'embed_out'] };
+  writeAdapter(dir, { spec, ...adapter, lora, baseModel: 'gpt-neox' });
+  expect(configOf(dir)['modules_to_save']).toEqual(['embed_in', 'lm_head']);
+  expect(readAdapter(dir, spec).weights).toEqual(adapter.weights);
+  // What transformers 4 wrote.
+  altered('gpt-neox-dora', (tensors) =>
+    tensors.map((tensor) => ({ ...tensor, name: tensor.name.replace('.lm_head.', '.embed_out.') })),
+  );
+  expect(readAdapter(dir, spec).weights).toEqual(adapter.weights);
+});
+
 /** A fixture with its tensors changed. */
 function altered(name: string, change: (tensors: TensorToWrite[]) => TensorToWrite[], config: object = {}): string {
   cpSync(ADAPTER_FIXTURES + name, dir, { recursive: true });

@@ -8,7 +8,17 @@ import type { LoraOptions } from '../../src/decoder/training-weights.ts';
 import { type DecoderFixture, openFixture, type TrainingRun } from './decoder-fixture.ts';
 
 export const ADAPTER_FIXTURES = fileURLToPath(new URL('../golden/adapters/', import.meta.url));
-export const ADAPTERS = ['patterns', 'layers', 'dora', 'bias-all', 'bias-lora-only', 'modules-to-save', 'tied'];
+export const ADAPTERS = [
+  'patterns',
+  'layers',
+  'dora',
+  'bias-all',
+  'bias-lora-only',
+  'modules-to-save',
+  'tied',
+  'gpt2-dora',
+  'gpt-neox-dora',
+];
 
 interface Expected {
   base: string;

@@ -2,12 +2,13 @@
 
     CUDA_VISIBLE_DEVICES= python test/golden/adapters/make_adapter_fixtures.py
 
-Inputs, labels and the batches of twenty steps are those of the base's own expected.safetensors. See README.md.
+Names of adapters after it make only those. Inputs, labels and the batches of twenty steps are those of the base's own expected.safetensors. See README.md.
 """
 
 import importlib.util
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -35,12 +36,24 @@ ADAPTERS = {
     "modules-to-save": ("llama-gqa", dict(target_modules=["q_proj", "v_proj"], modules_to_save=["embed_tokens", "lm_head"])),
     "tied": ("llama-gqa-tied", dict(
         target_modules=["q_proj", "v_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True)),
+    # Matrices stored [in, out], and q, k, v as one.
+    "gpt2-dora": ("gpt2", dict(
+        target_modules=["c_attn", "c_fc", "mlp.c_proj"], use_dora=True, bias="all", fan_in_fan_out=True,
+        rank_pattern={"c_attn": 3})),
+    "gpt-neox-dora": ("gpt-neox", dict(
+        target_modules=r".*(query_key_value|dense_h_to_4h)", use_dora=True, bias="lora_only",
+        modules_to_save=["embed_in", "lm_head"])),
 }
 SETTINGS = dict(learning_rate=1e-2, betas=(0.9, 0.999), weight_decay=0.0, clip=None)
 
 
 def open_base(name: str):
     return AutoModelForCausalLM.from_pretrained(DECODER / name, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+def checkpoint_name(model, name: str) -> str:
+    """transformers 5 calls GPT-NeoX's head lm_head and saves it as embed_out."""
+    return name.replace("lm_head.", "embed_out.") if model.config.model_type == "gpt_neox" else name
 
 
 def trained(model) -> dict[str, torch.Tensor]:
@@ -50,7 +63,7 @@ def trained(model) -> dict[str, torch.Tensor]:
         if parameter.requires_grad:
             for part in ("base_model.model.", ".default", ".modules_to_save", ".base_layer"):
                 name = name.replace(part, "")
-            named[name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")] = parameter
+            named[checkpoint_name(model, name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector"))] = parameter
     return named
 
 
@@ -94,7 +107,7 @@ def make(name: str, base: str, options: dict, seed: int) -> None:
     plain = open_base(base).state_dict()
     for key, value in merged.state_dict().items():
         if key in plain and not torch.equal(value, plain[key]):
-            tensors[f"merged.{key}"] = value
+            tensors[f"merged.{checkpoint_name(merged, key)}"] = value
     expected = {"versions": decoder.VERSIONS, "base": base, "loss": loss, "trained": sorted(parameters), "steps": steps}
     save_file({key: value.detach().clone().contiguous() for key, value in tensors.items()}, folder / "expected.safetensors")
     (folder / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
@@ -116,5 +129,7 @@ def make_freeze(base: str) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for index, (name, (base, options)) in enumerate(ADAPTERS.items()):
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         make(name, base, options, 1000 + index)
     make_freeze("llama-gqa")
