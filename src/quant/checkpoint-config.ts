@@ -15,11 +15,11 @@ export interface QuantizationScheme {
  * `quantization_config` of config.json as compressed-tensors defines it and vLLM, llm-compressor and transformers read it:
  * `int-quantized` for w8a8, `pack-quantized` for w8a16. The head stays out, as their loaders expect.
  *
- * @param head its module path
+ * @param head its module path in the checkpoint; transformers 5 calls it lm_head in every family
  */
 export function compressedTensorsConfig(
   { scheme, groupSize, actorder }: QuantizationScheme,
-  head = 'lm_head',
+  head: string,
 ): { [key: string]: Json } {
   const weights = {
     num_bits: 8,
@@ -50,7 +50,7 @@ export function compressedTensorsConfig(
     format: scheme === 'w8a8' ? 'int-quantized' : 'pack-quantized',
     quantization_status: 'compressed',
     global_compression_ratio: null,
-    ignore: [head],
+    ignore: [...new Set(['lm_head', head])],
     kv_cache_scheme: null,
     config_groups: {
       group_0: {
