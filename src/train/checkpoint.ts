@@ -74,7 +74,7 @@ export class CheckpointStore {
     } catch (error) {
       throw this.#withLast(error);
     }
-    for (const old of this.#earlier) if (old !== trainer.stepsDone) this.#remove(old);
+    this.#remove(this.#earlier.filter((old) => old !== trainer.stepsDone));
     this.#earlier = [];
     return path;
   }
@@ -85,12 +85,12 @@ export class CheckpointStore {
     const kept = new Set([steps.at(-1), selection?.protectedStep]);
     const removable = steps.filter((step) => !kept.has(step));
     const excess = steps.length - Math.max(this.#keep, steps.length - removable.length);
-    for (const step of removable.slice(0, Math.max(0, excess))) this.#remove(step);
+    this.#remove(removable.slice(0, Math.max(0, excess)));
   }
 
   /** Removes the checkpoint of a step that turned out to be no good. */
   discard(step: number): void {
-    if (this.steps().includes(step)) this.#remove(step);
+    if (this.steps().includes(step)) this.#remove([step]);
   }
 
   /**
@@ -135,12 +135,14 @@ export class CheckpointStore {
     return state;
   }
 
-  /** Out of sight by one rename, then gone: killed in between, no half of a checkpoint bears its name. */
-  #remove(step: number): void {
-    const hidden = join(this.folder, REMOVED + String(step));
-    rmSync(hidden, { recursive: true, force: true });
-    renameSync(this.#path(step), hidden);
-    rmSync(hidden, { recursive: true, force: true });
+  /** Out of sight by renames, then gone: killed in between, no half of a checkpoint bears its name. */
+  #remove(steps: readonly number[]): void {
+    const hidden = steps.map((step) => join(this.folder, REMOVED + String(step)));
+    steps.forEach((step, i) => {
+      rmSync(hidden[i]!, { recursive: true, force: true });
+      renameSync(this.#path(step), hidden[i]!);
+    });
+    for (const path of hidden) rmSync(path, { recursive: true, force: true });
   }
 
   #write(folder: string, trainer: Trainer, selection: SelectionState | undefined): void {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -42,6 +42,16 @@ test('a checkpoint that cannot be written leaves the one before it and names its
     hint: 'free some space; --resume goes on after step 3',
   });
   expect(readdirSync(folder)).toEqual(['step-00000003']);
+});
+
+test('what a killed process was removing is cleared by the next one that saves', async () => {
+  const store = new CheckpointStore(folder, 2, {});
+  await store.save(trainerAt(3));
+  mkdirSync(join(folder, '.removed-step-1'));
+  expect(store.steps()).toEqual([3]);
+  await store.save(trainerAt(6));
+  expect(readdirSync(folder).filter((name) => name.startsWith('.removed'))).toEqual([]);
+  expect(store.steps()).toEqual([3, 6]);
 });
 
 test('the first checkpoint that cannot be written promises nothing', async () => {
