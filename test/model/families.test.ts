@@ -175,6 +175,22 @@ describe.each(OTHER_FAMILIES)('%s', (name) => {
   });
 });
 
+it('an adapter with the head of GPT-NeoX names it as PEFT does, and is read by either name', () => {
+  const spec = loadSpec(join(GOLDEN, 'gpt-neox'));
+  const { lora, factors } = readAdapter(join(GOLDEN, 'gpt-neox/adapter'), spec);
+  const weights = new Map([['embed_out.weight', new Float32Array(96 * 32).fill(0.5)]]);
+  for (const name of ['embed_out', 'lm_head']) {
+    writeAdapter(dir, { spec, lora: { ...lora, modulesToSave: [name] }, factors, weights, baseModel: 'base' });
+    expect(readJsonObject(join(dir, 'adapter_config.json'))['modules_to_save']).toEqual(['lm_head']);
+    const file = openSafetensors(join(dir, 'adapter_model.safetensors'));
+    expect([...file.tensors.keys()].filter((key) => !key.includes('lora_'))).toEqual([
+      'base_model.model.lm_head.weight',
+    ]);
+    file.close();
+    expect(readAdapter(dir, spec).weights).toEqual(weights);
+  }
+});
+
 describe('fused and transposed matrices', () => {
   const roles: LinearRole[] = ['q_proj', 'k_proj', 'v_proj'];
 
