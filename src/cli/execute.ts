@@ -66,7 +66,7 @@ async function attempt(
     const warn = (message: string): void => reporter.event({ type: 'warning', message });
     if (spec.logs === true && config !== undefined) log = EventLog.open(config.artifact(), warn);
     for (const message of config?.notes ?? []) emit({ type: 'note', message });
-    if (spec.inline !== true) await setNativeEnvironment(spec, global, config?.config);
+    if (spec.inline !== true) await setNativeEnvironment(spec, { ...global, stage: flags['stage'] }, config?.config);
     const job: Job = {
       module: moduleUrl(spec.module),
       options: { ...spec.preset, ...flags, ...engineFlags(global) },

@@ -20,8 +20,8 @@ export interface CommandSpec {
   streams?: boolean;
   /** Keeps its events in `<output_dir>/events.jsonl`. */
   logs?: boolean;
-  /** The config section whose `precision` decides whether native matmuls may use bf16. */
-  precisionOf?: 'pretrain' | 'finetune';
+  /** The config section whose `precision` decides whether native matmuls may use bf16; stage: the one that is planned. */
+  precisionOf?: 'pretrain' | 'finetune' | 'stage';
 }
 
 export interface FlagSpec {

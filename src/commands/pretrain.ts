@@ -83,7 +83,7 @@ async function train(
 }
 
 /** The config's sizes as the config.json they will be written to; vocabulary and special tokens are the tokenizer's. */
-function specOf(config: LoadedConfig, tokenizer: Tokenizer): DecoderSpec {
+export function specOf(config: LoadedConfig, tokenizer: Tokenizer): DecoderSpec {
   const sizes = config.config.pretrain;
   const raw = {
     model_type: 'llama',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { displayPath, type LoadedConfig, type TrainingConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
 import type { Json, Table } from '../core/events.ts';
-import { formatBytes } from '../core/format.ts';
+import { formatBytes, parseBytes } from '../core/format.ts';
 import { hashJson } from '../core/json.ts';
 import { openPrepared } from '../data/prepared.ts';
 import type { EngineChoice } from '../engine/tf/index.ts';
@@ -21,11 +21,17 @@ export interface TrainingCommandOptions {
   resume?: boolean;
   engine?: EngineChoice;
   threads?: number;
+  /** Such as 4GB: a run that would take more is refused. */
+  maxMemory?: string;
 }
 
-/** How the run itself wants them. */
-export function runOptions({ engine, threads, resume }: TrainingCommandOptions) {
-  return { engine: engine ?? 'auto', threads, resume: resume ?? false } as const;
+/** How the run itself wants them. @throws LlmkitError('usage') for a size of memory that is none */
+export function runOptions({ engine, threads, resume, maxMemory }: TrainingCommandOptions) {
+  const maxMemoryBytes = maxMemory === undefined ? undefined : parseBytes(maxMemory);
+  if (maxMemory !== undefined && maxMemoryBytes === undefined) {
+    throw new LlmkitError('usage', '--max-memory is not a size', { expected: 'such as 4GB or 800MB', got: maxMemory });
+  }
+  return { engine: engine ?? 'auto', threads, resume: resume ?? false, maxMemoryBytes } as const;
 }
 
 /** What pretrain and finetune share around the run itself: opening prepared/, naming a run, writing what came of it. */

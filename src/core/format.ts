@@ -60,3 +60,15 @@ function threeDigits(value: number): string {
 function pad(value: number): string {
   return String(value).padStart(2, '0');
 }
+
+const byteSizes: Record<string, number> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
+const binarySizes: Record<string, number> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+
+/** Bytes from what a person writes: `4GB`, `4.5 GiB`, `800M`, `4000000000`; undefined for anything else. */
+export function parseBytes(text: string): number | undefined {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?\s*$/i.exec(text);
+  if (match === null) return undefined;
+  const [, figure, prefix = '', binary = ''] = match;
+  const sizes = binary === '' ? byteSizes : binarySizes;
+  return Number(figure) * sizes[prefix.toLowerCase()]!;
+}

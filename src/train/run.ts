@@ -1,5 +1,4 @@
 import type { TrainingConfig } from '../config/index.ts';
-import { cpuFeatures, multipliesBf16 } from '../core/cpu.ts';
 import { LlmkitError } from '../core/errors.ts';
 import type { CommandContext } from '../core/events.ts';
 import { formatBytes } from '../core/format.ts';
@@ -9,16 +8,17 @@ import { chooseEngine } from '../engine/tf/index.ts';
 import type { EngineChoice, TfEngine } from '../engine/tf/index.ts';
 import type { WeightSource } from '../io/safetensors.ts';
 import type { DecoderSpec } from '../model/spec.ts';
-import { embeddingWeights } from './adamw.ts';
 import type { RowSource } from './batches.ts';
 import { CheckpointStore, recordedFingerprint } from './checkpoint.ts';
 import type { Fingerprint } from './checkpoint.ts';
+import { estimateRun } from './estimate-run.ts';
+import type { RunEstimate } from './estimate-run.ts';
 import { planSteps, trainLoop } from './loop.ts';
-import type { LoopOptions, LoopResult } from './loop.ts';
-import { activationBytes, chooseMemory } from './memory.ts';
-import { weightsOf } from './programs.ts';
+import type { LoopOptions, LoopResult, StepOptions } from './loop.ts';
+import { makeTrainer } from './make-trainer.ts';
+import { choosePrecision } from './precision.ts';
 import { Selection } from './selection.ts';
-import { Trainer } from './trainer.ts';
+import type { Trainer } from './trainer.ts';
 import type { InitialValues } from './weights.ts';
 
 export interface TrainingRunOptions {
@@ -40,6 +40,8 @@ export interface TrainingRunOptions {
   fingerprint: Fingerprint;
   /** Weight of the z-loss; 0 when absent. */
   zLoss?: number;
+  /** A run that would take more is refused before it begins. */
+  maxMemoryBytes?: number | undefined;
 }
 
 export interface TrainingRunResult extends LoopResult {
@@ -55,14 +57,14 @@ export interface TrainingRunResult extends LoopResult {
 /** A training run from end to end on the best engine at hand: what pretrain and finetune have in common. */
 export async function runTraining(options: TrainingRunOptions, context: CommandContext): Promise<TrainingRunResult> {
   checkLengths(options);
-  const precision = choosePrecision(options.config.precision, options.engine);
+  const { precision } = options.config;
   const engine = await chooseEngine({
     engine: options.engine,
-    bf16: precision === 'bf16',
+    bf16: precision !== 'fp32',
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   });
   try {
-    return await trainOn(engine, precision, options, context);
+    return await trainOn(engine, choosePrecision(precision, engine), options, context);
   } finally {
     engine.dispose();
   }
@@ -74,58 +76,17 @@ async function trainOn(
   options: TrainingRunOptions,
   context: CommandContext,
 ): Promise<TrainingRunResult> {
-  const { config, spec, stage } = options;
-  const effective = engine.kind === 'native' ? precision : 'fp32';
-  if (precision === 'bf16' && effective === 'fp32' && config.precision === 'bf16') throw noBf16(engine.description);
-  const matrixDType = effective === 'bf16' ? 'bf16' : 'f32';
-  const batch = config.per_device_train_batch_size;
-  // Recomputed sums round differently: a resumed run keeps to what it began with, whatever memory is free now.
-  const before = options.resume ? recordedFingerprint(options.checkpointFolder)?.['memory'] : undefined;
-  const setting = config.memory === 'auto' && (before === 'none' || before === 'layer') ? before : config.memory;
-  const memory = chooseMemory(setting, spec, batch, options.train.maxLength);
+  const { stage } = options;
   context.emit({ type: 'note', message: `engine: ${engine.description}; ${engine.reason}` });
-  const activations = formatBytes(activationBytes(spec, batch, options.train.maxLength));
-  const kept =
-    memory === 'layer' ? 'blocks are computed again in the backward pass' : `about ${activations} of activations`;
-  context.emit({ type: 'note', message: `precision ${effective}; ${kept}` });
+  const estimate = estimateOn(engine, precision, options, context);
+  const { memory, peak } = estimate;
+  const kept = memory === 'layer' ? 'blocks are computed again in the backward pass' : 'activations are kept';
+  const message = `precision ${precision}; ${kept}; about ${formatBytes(peak.peakBytes)} of memory at the peak`;
+  context.emit({ type: 'note', message });
 
-  const weights = weightsOf({
-    spec,
-    lora: options.lora,
-    trains: options.trains,
-    matrixDType,
-    memory,
-    accumulate: false,
-  });
-  const trainer = new Trainer({
-    engine,
-    spec,
-    lora: options.lora,
-    trains: options.trains,
-    matrixDType,
-    memory,
-    source: options.source,
-    initial: options.initial(weights),
-    adamw: {
-      beta1: config.adam_beta1,
-      beta2: config.adam_beta2,
-      epsilon: config.adam_epsilon,
-      weightDecay: config.weight_decay,
-      noDecay: config.decay_embeddings ? [] : embeddingWeights(spec),
-      maxGradNorm: config.max_grad_norm,
-    },
-    objective: {
-      labelSmoothing: config.label_smoothing_factor,
-      zLoss: options.zLoss ?? 0,
-      neftuneAlpha: config.neftune_noise_alpha ?? 0,
-    },
-    batch,
-    accumulation: config.gradient_accumulation_steps,
-    maxLength: options.train.maxLength,
-    seed: config.seed,
-  });
+  const trainer = makeTrainer(engine, options, { precision, memory });
   try {
-    const fingerprint = { ...options.fingerprint, engine: engine.description, precision: effective, memory };
+    const fingerprint = { ...options.fingerprint, engine: engine.description, precision, memory };
     const loop = loopOptions(options, trainer, fingerprint, context);
     begin(loop, options.resume, stage, context);
     const result = await trainLoop(loop);
@@ -135,7 +96,7 @@ async function trainOn(
       trained,
       trainedParameters: [...trained.values()].reduce((sum, values) => sum + values.length, 0),
       engine: engine.description,
-      precision: effective,
+      precision,
       memory,
       tokensPerSecond: result.tokens / result.seconds,
       peakBytes: process.resourceUsage().maxRSS * 1024,
@@ -143,6 +104,31 @@ async function trainOn(
   } finally {
     trainer.dispose();
   }
+}
+
+/**
+ * What a run on this engine will take.
+ *
+ * @throws LlmkitError('config') when that is more than `maxMemoryBytes`
+ */
+export function estimateOn(
+  engine: TfEngine,
+  precision: 'fp32' | 'bf16',
+  options: TrainingRunOptions,
+  { emit }: Pick<CommandContext, 'emit'>,
+): RunEstimate {
+  const { config, stage, maxMemoryBytes: maxBytes } = options;
+  // Recomputed sums round differently: a resumed run keeps to what it began with, whatever memory is free now.
+  const before = options.resume ? recordedFingerprint(options.checkpointFolder)?.['memory'] : undefined;
+  const setting = config.memory === 'auto' && (before === 'none' || before === 'layer') ? before : config.memory;
+  // tfjs knows no control edges: what is to be computed again would be computed at once there, and kept.
+  const recomputes = engine.kind === 'native' || setting === before;
+  if (!recomputes && setting === 'layer') {
+    const message = 'memory: layer saves nothing on the wasm engine; every activation is kept';
+    emit({ type: 'warning', message, where: `${stage}.memory`, hint: 'llmkit setup, for the native engine' });
+  }
+  const memory = recomputes ? setting : 'none';
+  return estimateRun(options, { engine: engine.kind, precision, memory, steps: stepOptions(options), maxBytes });
 }
 
 function loopOptions(
@@ -153,20 +139,10 @@ function loopOptions(
 ): LoopOptions {
   const { config } = options;
   return {
-    stage: options.stage,
+    ...stepOptions(options),
     trainer,
-    train: options.train,
     validation: options.validation,
     checkpoints: new CheckpointStore(options.checkpointFolder, config.save_total_limit, fingerprint),
-    seed: config.seed,
-    lengths: config.group_by_length ? lengthsOf(options.train) : undefined,
-    batch: config.per_device_train_batch_size,
-    accumulation: config.gradient_accumulation_steps,
-    epochs: config.num_train_epochs,
-    maxSteps: config.max_steps,
-    ...scheduleOf(config),
-    warmupSteps: config.warmup_steps,
-    warmupRatio: config.warmup_ratio,
     loggingSteps: config.logging_steps,
     evalSteps: config.eval_steps,
     saveSteps: config.save_steps,
@@ -174,6 +150,23 @@ function loopOptions(
     lossSpikeFactor: config.loss_spike_factor,
     emit: context.emit,
     signal: context.signal,
+  };
+}
+
+function stepOptions(options: TrainingRunOptions): StepOptions {
+  const { config, stage, train } = options;
+  return {
+    stage,
+    train,
+    seed: config.seed,
+    lengths: config.group_by_length ? lengthsOf(train) : undefined,
+    batch: config.per_device_train_batch_size,
+    accumulation: config.gradient_accumulation_steps,
+    epochs: config.num_train_epochs,
+    maxSteps: config.max_steps,
+    ...scheduleOf(config),
+    warmupSteps: config.warmup_steps,
+    warmupRatio: config.warmup_ratio,
   };
 }
 
@@ -245,7 +238,7 @@ function forgetMissingBest({ selection, checkpoints }: LoopOptions, emit: Comman
   emit({ type: 'warning', message, where: checkpoints.folder });
 }
 
-function checkLengths({ train, spec, stage }: TrainingRunOptions): void {
+export function checkLengths({ train, spec, stage }: TrainingRunOptions): void {
   if (train.numRows === 0) {
     throw new LlmkitError('data', 'the prepared data has no training rows', { hint: 'llmkit prepare -c <config>' });
   }
@@ -256,20 +249,5 @@ function checkLengths({ train, spec, stage }: TrainingRunOptions): void {
     expected: `at most ${spec.maxPositions} tokens (${key})`,
     got: `${train.maxLength}`,
     hint: 'lower prepare.max_length and prepare again',
-  });
-}
-
-/** bf16 by itself where the processor multiplies bf16; asking for it elsewhere is an error rather than a slow run. */
-function choosePrecision(wanted: 'auto' | 'fp32' | 'bf16', engine: EngineChoice): 'fp32' | 'bf16' {
-  const able = multipliesBf16(cpuFeatures()) && engine !== 'wasm';
-  if (wanted === 'bf16' && !able) throw noBf16(engine === 'wasm' ? 'the wasm engine' : cpuFeatures().model);
-  return wanted !== 'fp32' && able ? 'bf16' : 'fp32';
-}
-
-function noBf16(who: string): LlmkitError {
-  return new LlmkitError('config', `${who} does not multiply bf16`, {
-    where: 'precision',
-    expected: 'auto or fp32',
-    got: 'bf16',
   });
 }

@@ -5,6 +5,7 @@ import { evaluate } from './eval.ts';
 import { finetune } from './finetune.ts';
 import { generate } from './generate.ts';
 import { merge } from './merge.ts';
+import { plan } from './plan.ts';
 import { prepare } from './prepare.ts';
 import { pretrain } from './pretrain.ts';
 import { quantize } from './quantize.ts';
@@ -20,6 +21,7 @@ export const specs: readonly CommandSpec[] = [
   configPrint,
   configSchema,
   prepare,
+  plan,
   pretrain,
   finetune,
   merge,
