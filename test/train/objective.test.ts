@@ -26,12 +26,12 @@ describe.each(engines)('what training adds to cross entropy, on the %s engine', 
   });
   afterAll(() => engine.dispose());
 
-  function trainer(objective: Partial<Objective>, seed = 1): Trainer {
+  function trainer(objective: Partial<Objective>, seed = 1, matrixDType: 'f32' | 'bf16' = 'f32'): Trainer {
     return new Trainer({
       engine,
       spec,
       lora: { r: 4, scaling: 2, dropout: 0, targets: () => true },
-      matrixDType: 'f32',
+      matrixDType,
       memory: 'layer',
       source: fixture.checkpoint.weights,
       initial: new Map(Object.entries(fixture.adapter)),
@@ -63,6 +63,19 @@ describe.each(engines)('what training adds to cross entropy, on the %s engine', 
       expect(changed.gradNorm).not.toBe(base.gradNorm);
     }
     expect(firstStep({ zLoss: 1e-2 }).loss, 'a z-loss only adds').toBeGreaterThan(base.loss);
+  });
+
+  it.runIf(kind === 'native')('follows fp32 in bf16 to within the precision of bf16', () => {
+    const objective = { labelSmoothing: 0.1, zLoss: 1e-2 };
+    const [exact, rounded] = (['f32', 'bf16'] as const).map((dtype) => {
+      const run = trainer(objective, 1, dtype);
+      const { loss, gradNorm } = run.step([rows], 0.01);
+      run.dispose();
+      return { loss, gradNorm };
+    });
+    // bf16 keeps 8 bits: 2^-8 a product, through two layers.
+    expect(Math.abs(rounded!.loss / exact!.loss - 1)).toBeLessThan(2e-2);
+    expect(Math.abs(rounded!.gradNorm / exact!.gradNorm - 1)).toBeLessThan(5e-2);
   });
 
   it('draws noise by the seed', () => {

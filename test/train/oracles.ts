@@ -24,8 +24,22 @@ interface Schedules {
   }[];
 }
 
+/** test/golden/train/make_accumulation.py */
+interface Accumulation {
+  learning_rate: number;
+  weight_decay: number;
+  max_grad_norm: number;
+  steps: {
+    micro_batches: { input_ids: number[]; labels: number[]; seq_lengths: number[] }[][];
+    targets: number;
+    loss: number;
+    grad_norm: number;
+  }[];
+}
+
 const read = (name: string): unknown =>
   JSON.parse(readFileSync(new URL(`../golden/train/${name}`, import.meta.url), 'utf8'));
 
 export const readOracles = (): Oracles => read('oracles.json') as Oracles;
 export const readSchedules = (): Schedules => read('schedules.json') as Schedules;
+export const readAccumulation = (): Accumulation => read('accumulation.json') as Accumulation;

@@ -6,6 +6,7 @@ import type { TrainingRow } from '../../src/train/batches.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { openFixture } from '../support/decoder-fixture.ts';
 import { engines } from '../support/engines.ts';
+import { readAccumulation } from './oracles.ts';
 
 const fixture = openFixture('llama-gqa');
 const MAX_LENGTH = 64;
@@ -105,6 +106,44 @@ describe.each(engines)('accumulation on the %s engine', (kind) => {
       }
     }
     for (const each of [large, ...parts]) each.dispose();
+    engine.dispose();
+  });
+});
+
+describe.each(engines)('accumulation of packed rows on the %s engine', (kind) => {
+  it('has the losses and gradient norms of PEFT with losses divided by the targets of the whole step', async () => {
+    const engine = await chooseEngine({ engine: kind });
+    const expected = readAccumulation();
+    const run = new Trainer({
+      engine,
+      spec: fixture.checkpoint.spec,
+      lora: { r: 4, scaling: 2, dropout: 0, targets: () => true },
+      matrixDType: 'f32',
+      memory: 'none',
+      source: fixture.checkpoint.weights,
+      initial: new Map(Object.entries(fixture.adapter)),
+      adamw: {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weightDecay: expected.weight_decay,
+        maxGradNorm: expected.max_grad_norm,
+      },
+      batch: 2,
+      accumulation: 3,
+      maxLength: MAX_LENGTH,
+      seed: 1,
+    });
+    expected.steps.forEach(({ micro_batches: micro, ...step }, i) => {
+      const rows = micro.map((each) =>
+        each.map((row) => ({ inputIds: row.input_ids, labels: row.labels, seqLengths: row.seq_lengths })),
+      );
+      const taken = run.step(rows, expected.learning_rate);
+      expect(taken.targets).toBe(step.targets);
+      expect(Math.abs(taken.loss / step.loss - 1), `loss of step ${i}`).toBeLessThan(1e-3);
+      expect(Math.abs(taken.gradNorm / step.grad_norm - 1), `gradient norm of step ${i}`).toBeLessThan(1e-2);
+    });
+    run.dispose();
     engine.dispose();
   });
 });
