@@ -78,6 +78,20 @@ describe.each(engines)('methods on the %s engine', (kind) => {
     run.dispose();
   });
 
+  it('DoRA with dropout is DoRA where hardly anything is dropped', () => {
+    const { base, adapter, expected } = openAdapterFixture('dora');
+    const of = { spec: base.checkpoint.spec, source: base.checkpoint.weights };
+    const lora = { ...adapter.lora, dropout: 1e-7 };
+    const run = trainer(engine, base, loraMethod(of, lora, { seed: 1, from: adapter }));
+    follows(run, base, expected.steps);
+    run.dispose();
+    const half = trainer(engine, base, loraMethod(of, { ...lora, dropout: 0.5 }, { seed: 1, from: adapter }));
+    const rows = rowsOf(base).slice(0, 2);
+    const plain = half.evaluate(rows);
+    expect(half.step([rows], 0.01).loss).not.toBeCloseTo(plain.lossSum / plain.targets, 2);
+    half.dispose();
+  });
+
   const frozen = JSON.parse(readFileSync(`${ADAPTER_FIXTURES}freeze.json`, 'utf8')) as {
     trained: string[];
     steps: TrainingRun;
