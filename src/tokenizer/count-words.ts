@@ -1,5 +1,6 @@
 import { LlmkitError } from '../core/errors.ts';
 import { ByteWords, HASH_FACTOR, HASH_START, hashEnd, hashWord, type WordCounts } from './byte-words.ts';
+import { buildNormalizer } from './normalize.ts';
 import { type ByteScanner, scanGpt2Utf8, scanLlama3Utf8 } from './scan-utf8.ts';
 import type { TrainBpeOptions } from './train.ts';
 import { CLASSES, LETTER } from './unicode.ts';
@@ -11,6 +12,7 @@ const SCANNERS: Record<TrainBpeOptions['pretokenizer'], ByteScanner> = {
   llama3: (bytes, i, end) => scanLlama3Utf8(bytes, i, end, 3),
   qwen2: (bytes, i, end) => scanLlama3Utf8(bytes, i, end, 1),
 };
+const toNfc = buildNormalizer({ type: 'NFC' })!;
 /** Only texts with a character from here on can change under NFC. */
 const NEEDS_NFC = /[\u0300-\uffff]/;
 
@@ -24,7 +26,7 @@ export async function countWords(
   let read = 0;
   const count = (text: string): void => {
     if (signal?.aborted) throw new LlmkitError('interrupted', 'stopped while counting words');
-    const normal = pretokenizer === 'qwen2' && NEEDS_NFC.test(text) ? text.normalize('NFC') : text;
+    const normal = pretokenizer === 'qwen2' && NEEDS_NFC.test(text) ? toNfc(text) : text;
     countText(normal, scanner, words);
     if (++read % 1024 === 0) onProgress?.({ stage: 'count', current: read });
   };
