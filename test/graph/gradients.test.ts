@@ -88,6 +88,8 @@ describe('primitive gradients agree with finite differences', () => {
 
 describe('composite gradients agree with finite differences', () => {
   it('linear, with bias', () => checkGradient([[2, 3], [4, 3], [4]], (x, w, b) => g.linear(x, w, b)));
+  it('linear, stored [in, out]', () =>
+    checkGradient([[2, 3], [3, 4], [4]], (x, w, b) => g.linear(x, w, b, { transposed: true })));
   it('rms_norm', () => checkGradient([[3, 4], [4]], (x, w) => g.rmsNorm(x, w, 1e-5)));
   it('layer_norm', () => checkGradient([[3, 4], [4], [4]], (x, w, b) => g.layerNorm(x, w, b, 1e-5)));
   it('swiglu', () =>

@@ -84,6 +84,11 @@ export const opZoo: OpCase[] = [
     })),
   ),
   { name: 'linear', shapes: [[2, 3, 4], [5, 4], [5]], build: (x, w, b) => g.linear(x, w, b) },
+  {
+    name: 'linear, transposed',
+    shapes: [[2, 3, 4], [4, 5], [5]],
+    build: (x, w, b) => g.linear(x, w, b, { transposed: true }),
+  },
   { name: 'rms_norm', shapes: [[3, 4], [4]], build: (x, w) => g.rmsNorm(x, w, 1e-5) },
   { name: 'layer_norm', shapes: [[3, 4], [4], [4]], build: (x, w, b) => g.layerNorm(x, w, b, 1e-5) },
   {
