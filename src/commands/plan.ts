@@ -9,6 +9,7 @@ import { openCheckpoint } from '../model/checkpoint.ts';
 import { initWeights } from '../model/init.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { planTraining, type TrainingPlan } from '../train/estimate-plan.ts';
+import { recordPlan } from '../train/estimate-record.ts';
 import type { TrainingRunOptions } from '../train/run.ts';
 import { chooseMethod, type MethodFlags, withFlags } from './finetune-method.ts';
 import { specOf } from './pretrain.ts';
@@ -26,6 +27,8 @@ export async function run(options: PlanOptions, context: CommandContext): Promis
   const stage = stageOf(options);
   context.emit({ type: 'start', command: 'plan', message: `what ${stage} will take` });
   const plan = await (stage === 'finetune' ? planFinetune(options, context) : planPretrain(options, context));
+  const section = stage === 'finetune' ? withFlags(config, options) : config.config.pretrain;
+  recordPlan(config.artifact('reports', stage), section, plan);
   return report(stage, plan, config, context);
 }
 

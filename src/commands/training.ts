@@ -26,12 +26,18 @@ export interface TrainingCommandOptions {
 }
 
 /** How the run itself wants them. @throws LlmkitError('usage') for a size of memory that is none */
-export function runOptions({ engine, threads, resume, maxMemory }: TrainingCommandOptions) {
+export function runOptions({ config, engine, threads, resume, maxMemory }: TrainingCommandOptions) {
   const maxMemoryBytes = maxMemory === undefined ? undefined : parseBytes(maxMemory);
   if (maxMemory !== undefined && maxMemoryBytes === undefined) {
     throw new LlmkitError('usage', '--max-memory is not a size', { expected: 'such as 4GB or 800MB', got: maxMemory });
   }
-  return { engine: engine ?? 'auto', threads, resume: resume ?? false, maxMemoryBytes } as const;
+  return {
+    engine: engine ?? 'auto',
+    threads,
+    resume: resume ?? false,
+    maxMemoryBytes,
+    outputDir: config.artifact(),
+  } as const;
 }
 
 /** What pretrain and finetune share around the run itself: opening prepared/, naming a run, writing what came of it. */
@@ -83,6 +89,7 @@ export function openTrainingData(
 /** Settings that only say when to look, to save or to stop; no step comes out otherwise for them. */
 const WATCHING = new Set([
   'logging_steps',
+  'report_to',
   'eval_steps',
   'save_steps',
   'save_total_limit',
@@ -124,7 +131,10 @@ export function trainingTable(result: TrainingRunResult): Table {
     ['tokens', result.tokens.toLocaleString('en-US')],
     ['tokens/s', result.tokensPerSecond.toFixed(0)],
     ['time', `${result.seconds.toFixed(1)} s`],
-    ['peak memory', formatBytes(result.peakBytes)],
+    [
+      'peak memory, predicted → measured',
+      `${formatBytes(result.predictedPeakBytes)} → ${formatBytes(result.peakBytes)}`,
+    ],
     ['engine', `${result.engine}, ${result.precision}`],
   ];
   return { columns: [{ name: 'training' }, { name: '', align: 'right' }], rows };

@@ -44,6 +44,8 @@ export interface MemoryEstimate {
 /** Measured: what a program holds for each node beside its tensors, and what making the first ready takes once. */
 const NODE_BYTES = 14_000;
 const FIRST_NODE_BYTES = 36_000;
+/** Measured: JavaScript's heap, the data at hand, a checkpoint on its way. */
+const RUN_BYTES = 50e6;
 /** Measured: TensorFlow's allocator splits and rounds, and two threads run ahead of the order that is walked. */
 const ALLOCATED = 1.1;
 /** tfjs keeps a weight in JavaScript and in the heap of its wasm module. */
@@ -82,7 +84,7 @@ export function estimateMemory(question: MemoryQuestion): MemoryEstimate {
   const copies = COPIES[engine];
   const programs = Math.min(shapes.length, MAX_PROGRAMS);
   const parts = {
-    engine: baseBytes + (FIRST_NODE_BYTES + programs * NODE_BYTES) * pass.ops,
+    engine: baseBytes + RUN_BYTES + (FIRST_NODE_BYTES + programs * NODE_BYTES) * pass.ops,
     loading: copied,
     frozenWeights: copies * bytes(false),
     trainedWeights: copies * trainedBytes,

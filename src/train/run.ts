@@ -1,6 +1,7 @@
+import { join } from 'node:path';
 import type { TrainingConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
-import type { CommandContext } from '../core/events.ts';
+import type { CommandContext, Json } from '../core/events.ts';
 import { formatBytes } from '../core/format.ts';
 import type { LoraOptions } from '../decoder/training-weights.ts';
 import type { DecoderGraph } from '../decoder/training.ts';
@@ -17,6 +18,9 @@ import { planSteps, trainLoop } from './loop.ts';
 import type { LoopOptions, LoopResult, StepOptions } from './loop.ts';
 import { makeTrainer } from './make-trainer.ts';
 import { choosePrecision } from './precision.ts';
+import { plannedTime } from './estimate-record.ts';
+import { RunWatch } from './report-watch.ts';
+import { writeTrainingReport } from './report.ts';
 import { Selection } from './selection.ts';
 import type { Trainer } from './trainer.ts';
 import type { InitialValues } from './weights.ts';
@@ -42,6 +46,8 @@ export interface TrainingRunOptions {
   zLoss?: number;
   /** A run that would take more is refused before it begins. */
   maxMemoryBytes?: number | undefined;
+  /** The config's; without it no event files and no report are written. */
+  outputDir?: string;
 }
 
 export interface TrainingRunResult extends LoopResult {
@@ -52,6 +58,8 @@ export interface TrainingRunResult extends LoopResult {
   memory: 'none' | 'layer';
   tokensPerSecond: number;
   peakBytes: number;
+  /** What was expected before the run began. */
+  predictedPeakBytes: number;
 }
 
 /** A training run from end to end on the best engine at hand: what pretrain and finetune have in common. */
@@ -76,7 +84,6 @@ async function trainOn(
   options: TrainingRunOptions,
   context: CommandContext,
 ): Promise<TrainingRunResult> {
-  const { stage } = options;
   context.emit({ type: 'note', message: `engine: ${engine.description}; ${engine.reason}` });
   const estimate = estimateOn(engine, precision, options, context);
   const { memory, peak } = estimate;
@@ -84,14 +91,15 @@ async function trainOn(
   const message = `precision ${precision}; ${kept}; about ${formatBytes(peak.peakBytes)} of memory at the peak`;
   context.emit({ type: 'note', message });
 
+  const watch = watchOf(options, context);
   const trainer = makeTrainer(engine, options, { precision, memory });
   try {
     const fingerprint = { ...options.fingerprint, engine: engine.description, precision, memory };
-    const loop = loopOptions(options, trainer, fingerprint, context);
-    begin(loop, options.resume, stage, context);
+    const loop = loopOptions(options, trainer, fingerprint, { ...context, emit: watch.emit });
+    begin(loop, options.resume, options.stage, context);
     const result = await trainLoop(loop);
     const trained = trainer.readTrained();
-    return {
+    const whole: TrainingRunResult = {
       ...result,
       trained,
       trainedParameters: [...trained.values()].reduce((sum, values) => sum + values.length, 0),
@@ -100,9 +108,40 @@ async function trainOn(
       memory,
       tokensPerSecond: result.tokens / result.seconds,
       peakBytes: process.resourceUsage().maxRSS * 1024,
+      predictedPeakBytes: peak.peakBytes,
     };
+    await report(options, whole, estimate, watch, context);
+    return whole;
   } finally {
     trainer.dispose();
+    watch.close();
+  }
+}
+
+function watchOf({ stage, config, outputDir, resume }: TrainingRunOptions, { emit }: CommandContext): RunWatch {
+  const reportTo = outputDir === undefined ? 'none' : config.report_to;
+  return new RunWatch({ stage, outputDir: outputDir ?? '', reportTo, resume, emit });
+}
+
+/** Writes the run's report into `<output_dir>/reports/<stage>/`. */
+async function report(
+  { stage, config, outputDir }: TrainingRunOptions,
+  { trained: _values, ...result }: TrainingRunResult,
+  estimate: RunEstimate,
+  { history }: RunWatch,
+  { emit }: CommandContext,
+): Promise<void> {
+  if (outputDir === undefined) return;
+  const folder = join(outputDir, 'reports', stage);
+  try {
+    const plannedSeconds = plannedTime(folder, config, estimate);
+    const settings = config as unknown as { [key: string]: Json };
+    await writeTrainingReport(folder, { stage, result, estimate, plannedSeconds, history, settings });
+    emit({ type: 'artifact', kind: 'report', path: join(folder, 'report.html') });
+  } catch (error) {
+    // The weights are still to be written: a report that fails must not cost them.
+    const message = `no training report: ${error instanceof Error ? error.message : String(error)}`;
+    emit({ type: 'warning', message, where: folder });
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { barChart } from '../../src/io/charts.ts';
+import { barChart, lineChart } from '../../src/io/charts.ts';
 
 describe('barChart', () => {
   const options = {
@@ -31,5 +31,32 @@ describe('barChart', () => {
     const svg = await barChart('a', { title: '<b>', bars: [{ name: '<script>', value: 1 }] });
     expect(svg).not.toContain('<script>');
     expect(svg).toContain('&lt;script&gt;');
+  });
+});
+
+describe('lineChart', () => {
+  const options = {
+    title: 'loss',
+    xName: 'step',
+    lines: [
+      { name: 'of a step', points: [1, 2, 3].map((x) => [x, 4 - x] as const), faint: true },
+      { name: 'smoothed', points: [1, 2, 3].map((x) => [x, 2] as const) },
+    ],
+  };
+
+  it('draws every line with its name over a common axis, as one SVG element that is always the same', async () => {
+    const svg = await lineChart('a', options);
+    expect(svg).toMatch(/^<svg [^]*<\/svg>\s*$/);
+    for (const text of ['loss', 'step', 'of a step', 'smoothed']) expect(svg).toContain(`>${text}<`);
+    // The second line is level: it goes straight from left to right.
+    expect(svg).toMatch(/<path d="M[\d.]+ ([\d.]+)L[\d.]+ \1L[\d.]+ \1"[^>]* stroke="#d9730d"/);
+    expect(svg).toContain('stroke="#3b7dd8"');
+    expect(await lineChart('a', options)).toBe(svg);
+  });
+
+  it('leaves out what is not finite, and needs no point at all', async () => {
+    const broken = { title: 'x', lines: [{ name: 'a', points: [[1, Number.NaN] as const, [2, 1] as const] }] };
+    expect(await lineChart('a', broken)).not.toContain('NaN');
+    expect(await lineChart('a', { title: 'x', lines: [] })).toContain('</svg>');
   });
 });

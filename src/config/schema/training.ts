@@ -64,6 +64,10 @@ export function trainingShape(defaults: TrainingDefaults) {
         'Stop where a step has this many times the mean loss of the 20 before it; NaN and infinity always stop.',
       ),
     logging_steps: positiveInt.default(10),
+    report_to: z
+      .enum(['tensorboard', 'none'])
+      .default('tensorboard')
+      .describe('Event files for TensorBoard in output_dir/tensorboard, beside events.jsonl and the report.'),
     eval_steps: positiveInt.optional().describe('Validation loss every so many steps; always at the end.'),
     save_steps: positiveInt
       .optional()
