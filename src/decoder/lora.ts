@@ -9,12 +9,14 @@ import {
   matmul,
   mul,
   randomUniform,
+  reshape,
   scalar,
   scale,
   select,
   shapeError,
   sqrt,
   square,
+  staticShape,
   sum,
   transpose,
 } from '../graph/index.ts';
@@ -59,16 +61,43 @@ export function adaptedLinear(
 ): Value {
   const { a, b, scaling, magnitude, dropout } = factors;
   const dropped = dropout ? applyDropout(x, dropout) : x;
-  const update = linear(scale(linear(dropped, a), scaling), b);
-  if (!magnitude) return add(linear(x, weight, bias, layout), update);
+  const down = scale(linear(dropped, a), scaling);
+  if (!magnitude) return add(linear(x, weight, bias, layout), linear(down, b));
   const gain = div(magnitude, rowLengths(layout.transposed ? transpose(weight, [1, 0]) : weight, a, b, scaling));
   if (dropout) {
-    const more = add(mul(addScalar(gain, -1), linear(dropped, weight, undefined, layout)), mul(gain, update));
-    return add(linear(x, weight, bias, layout), more);
+    const more = mul(addScalar(gain, -1), linear(dropped, weight, undefined, layout));
+    return add(linear(x, weight, bias, layout), add(more, mul(gain, linear(down, b))));
   }
-  const y = mul(gain, add(linear(x, weight, undefined, layout), update));
+  // The gain goes onto the weight, which is smaller than the tokens' outputs.
+  const fixed = apply(detachOp, [gain], {});
+  const rows = reshape(fixed, [...staticShape(fixed), 1]);
+  const scaled = cast(mul(cast(weight, 'f32'), layout.transposed ? fixed : rows), weight.dtype);
+  const product = add(linear(x, scaled, undefined, layout), linear(down, mul(b, rows)));
+  const y = apply(gainedOp, [product, gain], {});
   return bias ? add(y, bias) : y;
 }
+
+/** The same value, through which no gradient flows. */
+const detachOp: OpDef<Record<never, never>> = {
+  name: 'detach',
+  infer: ([x]) => [{ shape: x!.shape, dtype: x!.dtype }],
+  gradient: () => [undefined],
+  expand: ({ inputs: [x] }) => [x!],
+};
+
+/**
+ * y = gain z, [..., out], whose gain was multiplied in before: the value is y as it is, and the gain's gradient is the sum
+ * of dy z = dy y / gain over all tokens.
+ */
+const gainedOp: OpDef<Record<never, never>> = {
+  name: 'gained',
+  infer: ([y]) => [{ shape: y!.shape, dtype: y!.dtype }],
+  gradient({ inputs: [y, gain] }, [dy]) {
+    const tokens = [...y!.shape.keys()].slice(0, -1);
+    return [dy, div(sum(mul(dy!, y!), tokens), gain!)];
+  },
+  expand: ({ inputs: [y] }) => [y!],
+};
 
 function applyDropout(x: Value, { probability, seed }: Dropout): Value {
   const kept = greaterEqual(randomUniform(seed, x.shape as number[]), scalar(x.graph, probability));
