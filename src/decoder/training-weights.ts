@@ -16,7 +16,7 @@ import type { DecoderSpec, LinearRole } from '../model/spec.ts';
 import { adaptedLinear } from './lora.ts';
 import type { Dropout, LoraFactors } from './lora.ts';
 import { linearHasBias, matrixName, moduleShape } from '../model/tensors.ts';
-import { takeRuns } from './row-runs.ts';
+import { splitRoles } from './row-runs.ts';
 import type { DecoderWeights } from './weights.ts';
 
 export interface LoraOptions {
@@ -95,13 +95,10 @@ export class TrainingWeights implements DecoderWeights {
   }
 
   linear(x: Value, layer: number, roles: readonly LinearRole[]): Value[] {
-    const whole = new Map<string, Value>();
-    return roles.map((role) => {
-      const { module, rows } = matrixName(this.spec, layer, role);
-      const y = whole.get(module) ?? this.#module(x, layer, role);
-      whole.set(module, y);
-      return rows === undefined ? y : takeRuns(y, rows);
-    });
+    const names = roles.map((role) => matrixName(this.spec, layer, role));
+    const fused = names.flatMap(({ rows }) => rows ?? []);
+    if (fused.length === roles.length) return splitRoles(this.#module(x, layer, roles[0]!), fused);
+    return roles.map((role) => this.#module(x, layer, role));
   }
 
   /** A linear layer as the checkpoint stores it, with the adapter that PEFT gives it: one, where several roles are fused. */

@@ -8,6 +8,7 @@ export * from './ops/matmul.ts';
 export * from './ops/indexing.ts';
 export * from './composites/linear.ts';
 export * from './composites/norm.ts';
+export * from './composites/split.ts';
 export * from './composites/activation.ts';
 export * from './composites/rotary.ts';
 export * from './composites/attention.ts';

@@ -91,6 +91,11 @@ describe('composite gradients agree with finite differences', () => {
   it('linear, stored [in, out]', () =>
     checkGradient([[2, 3], [3, 4], [4]], (x, w, b) => g.linear(x, w, b, { transposed: true })));
   it('rms_norm', () => checkGradient([[3, 4], [4]], (x, w) => g.rmsNorm(x, w, 1e-5)));
+  it('split, with a part that is not used', () =>
+    checkGradient([[2, 5]], (x) => {
+      const [first, , last] = g.split(x, 1, [2, 1, 2]);
+      return g.concat([first!, g.square(last!)], 1);
+    }));
   it('layer_norm', () => checkGradient([[3, 4], [4], [4]], (x, w, b) => g.layerNorm(x, w, b, 1e-5)));
   it('swiglu', () =>
     checkGradient(
