@@ -13,6 +13,7 @@ import { checkReplaceable } from '../io/replaceable.ts';
 import { openCheckpoint } from '../model/checkpoint.ts';
 import { readJsonObject } from '../io/json-file.ts';
 import { linearModules } from '../model/tensors.ts';
+import { checkQuantizable } from '../quant/compressed-tensors.ts';
 import { openCalibration } from '../quant/open-calibration.ts';
 import { type LayerReport, quantizeModel } from '../quant/quantize-model.ts';
 import { errorTable, type QuantizeFigures, summarize } from '../quant/report.ts';
@@ -46,6 +47,7 @@ export async function run(options: QuantizeOptions, context: CommandContext): Pr
   context.emit({ type: 'start', command: 'quantize', message: `quantizing ${shown(model)} to ${scheme} by ${method}` });
 
   const checkpoint = openCheckpoint(model);
+  checkQuantizable(checkpoint.spec);
   const inputs = ['config.json', ...weightFiles(model)].map((name) => describeFile(join(model, name)));
   const calibration =
     method === 'rtn'

@@ -6,7 +6,7 @@ import { openWeights } from '../io/safetensors.ts';
 import type { TensorToWrite, WeightSource } from '../io/safetensors.ts';
 import { loadModelConfig } from '../model/config.ts';
 import type { DecoderSpec, LinearRole, RowRuns } from '../model/spec.ts';
-import { matrixName, storedRow } from '../model/tensors.ts';
+import { linearRoles, matrixName, storedRow } from '../model/tensors.ts';
 import { parseCompressedTensors } from './checkpoint-config.ts';
 import type { QuantizationScheme, Scheme } from './checkpoint-config.ts';
 import { checkGroups, roundToNearest } from './grid.ts';
@@ -145,6 +145,11 @@ export function moduleOf(spec: DecoderSpec, layer: number, role: LinearRole): st
       hint: 'run it as it is: no quantized format that other tools read has such layers',
     },
   );
+}
+
+/** @throws LlmkitError('config') as {@link moduleOf} does, before any work is spent on the model */
+export function checkQuantizable(spec: DecoderSpec): void {
+  for (const role of linearRoles(spec)) moduleOf(spec, 0, role);
 }
 
 /** The rows of one role out of a fused matrix; the matrix itself where it is not fused. */

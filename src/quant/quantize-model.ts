@@ -6,7 +6,7 @@ import { moduleShape } from '../model/tensors.ts';
 import { inputGroups } from './block-graph.ts';
 import { Calibration } from './calibrate.ts';
 import type { CalibrationRow } from './calibrate.ts';
-import { moduleOf, quantizeHead } from './compressed-tensors.ts';
+import { checkQuantizable, moduleOf, quantizeHead } from './compressed-tensors.ts';
 import type { HeadPrecision } from './compressed-tensors.ts';
 import { factorHessian, gptq } from './gptq.ts';
 import type { GptqOptions } from './gptq.ts';
@@ -46,8 +46,7 @@ export interface QuantizeModelOptions extends GptqOptions {
 export async function quantizeModel(options: QuantizeModelOptions): Promise<{ calibrationTokens: number }> {
   const { checkpoint, calibration } = options;
   const { spec } = checkpoint;
-  // Names that cannot be written are told before the work, not after.
-  for (const group of inputGroups(spec)) for (const role of group) moduleOf(spec, 0, role);
+  checkQuantizable(spec);
   if (calibration === undefined) {
     for (let layer = 0; layer < spec.numLayers; layer++) {
       for (const role of inputGroups(spec).flat()) {
