@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { displayPath, type LoadedConfig } from '../config/index.ts';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
@@ -5,15 +6,14 @@ import { weightFiles } from '../io/weights.ts';
 import { withAtomicDir } from '../io/atomic.ts';
 import { describeFile, describeFiles, writeManifest } from '../io/manifest.ts';
 import { checkReplaceable } from '../io/replaceable.ts';
-import { deriveCheckpoint } from '../export/derive.ts';
-import { writeAdapter } from '../model/adapter.ts';
 import { writeGenerationConfig } from '../model/generation-config.ts';
 import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
 import { copyTokenizer } from '../tokenizer/index.ts';
 import { runTraining, type TrainingRunResult } from '../train/run.ts';
-import { adapterOf } from '../train/weights.ts';
 import { chooseMethod, DOING, outputOf, withFlags } from './finetune-method.ts';
-import type { ChosenMethod, FinetuneSection as Section, MethodFlags } from './finetune-method.ts';
+import type { FinetuneSection as Section, MethodFlags } from './finetune-method.ts';
+import { writeTrained } from './finetune-output.ts';
+import { samplerOf } from './samples.ts';
 import { describeRun, fingerprintOf, openTrainingData, runOptions, trainingTable } from './training.ts';
 import type { TrainingCommandOptions, TrainingData } from './training.ts';
 
@@ -79,6 +79,18 @@ async function train(
       train: data.train,
       validation: data.validation,
       ...runOptions(options),
+      ...samplerOf({
+        config: section,
+        tokenizerFolder: data.tokenizerFolder,
+        threads: options.threads,
+        signal: context.signal,
+        write: async (folder, trained) => {
+          mkdirSync(folder);
+          await writeTrained(folder, { checkpoint, base, section, method, trained, signal: context.signal });
+          writeGenerationConfig(folder, spec, { base, stopTokenIds: data.stopTokenIds });
+          return method.settings ? base : undefined;
+        },
+      }),
       checkpointFolder: config.artifact('checkpoints', 'finetune'),
       fingerprint: fingerprintOf(settings, data, {
         base: hashes(baseFiles),
@@ -89,7 +101,8 @@ async function train(
   );
   const out = outputOf(config, section);
   await withAtomicDir(out, async (folder) => {
-    await write(folder, { checkpoint, base, section, method, result, signal: context.signal });
+    const { trained } = result;
+    await writeTrained(folder, { checkpoint, base, section, method, trained, signal: context.signal });
     copyTokenizer(data.tokenizerFolder, folder);
     writeGenerationConfig(folder, spec, { base, stopTokenIds: data.stopTokenIds });
     writeManifest(folder, {
@@ -102,28 +115,6 @@ async function train(
     });
   });
   return report(result, section, config, out, context);
-}
-
-async function write(
-  folder: string,
-  run: {
-    checkpoint: Checkpoint;
-    base: string;
-    section: Section;
-    method: ChosenMethod;
-    result: TrainingRunResult;
-    signal: AbortSignal;
-  },
-): Promise<void> {
-  const { checkpoint, base, section, method, result, signal } = run;
-  const { trained } = result;
-  const { spec } = checkpoint;
-  if (method.settings) {
-    writeAdapter(folder, { spec, lora: method.settings, ...adapterOf(trained), baseModel: base });
-    return;
-  }
-  const dtype = section.save_dtype === 'auto' ? undefined : section.save_dtype;
-  await deriveCheckpoint(folder, { base, checkpoint, dtype, changed: (name) => trained.get(name), signal });
 }
 
 function report(

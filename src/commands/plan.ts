@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { displayPath, type LoadedConfig } from '../config/index.ts';
 import { LlmkitError } from '../core/errors.ts';
-import type { CommandContext, CommandResult, Json, Table } from '../core/events.ts';
+import type { CommandContext, CommandResult, Json } from '../core/events.ts';
 import { formatBytes, formatCount, formatDuration } from '../core/format.ts';
 import { describeFile } from '../io/manifest.ts';
 import { weightFiles } from '../io/weights.ts';
@@ -12,6 +12,7 @@ import { planTraining, type TrainingPlan } from '../train/estimate-plan.ts';
 import { recordPlan } from '../train/estimate-record.ts';
 import type { TrainingRunOptions } from '../train/run.ts';
 import { chooseMethod, type MethodFlags, withFlags } from './finetune-method.ts';
+import { memoryTable, planTable, shapeTable } from './plan/tables.ts';
 import { specOf } from './pretrain.ts';
 import { openTrainingData, runOptions } from './training.ts';
 import type { TrainingCommandOptions, TrainingData } from './training.ts';
@@ -100,67 +101,5 @@ function report(stage: string, plan: TrainingPlan, config: LoadedConfig, context
     tables: [planTable(plan), memoryTable(plan), shapeTable(plan)],
     data: { stage, ...(plan as unknown as { [key: string]: Json }) },
     next: `llmkit ${stage} -c ${displayPath(config.path, context.cwd)}`,
-  };
-}
-
-function planTable({ engine, precision, memory, data, time }: TrainingPlan): Table {
-  const rate = data.tokens / time.seconds;
-  const rows = [
-    ['engine', `${engine}, ${precision}`],
-    ['activations', memory === 'layer' ? 'computed again, layer by layer' : 'kept'],
-    ['steps', formatCount(data.totalSteps)],
-    ['tokens', `${data.sampled ? '≈ ' : ''}${formatCount(data.tokens)}`],
-    ['tokens with a loss', `${data.sampled ? '≈ ' : ''}${formatCount(data.targets)}`],
-    ['time', `≈ ${formatDuration(time.seconds * 1000)}`],
-    ['tokens/s', `≈ ${rate.toFixed(0)}`],
-  ];
-  return { columns: [{ name: 'plan' }, { name: '', align: 'right' }], rows };
-}
-
-function memoryTable({ peak, precision }: TrainingPlan): Table {
-  const { parts, largest, phase } = peak;
-  const shape = `${largest.batch} x ${largest.length} tokens, ${largest.targets} targets`;
-  const working =
-    phase === 'gradients' ? `forward and backward pass of ${shape}` : 'gradients and the optimizer’s new values';
-  const rows: [string, number][] = [
-    ['engine, graphs and data', parts.engine],
-    ['weights being loaded', parts.loading],
-    [`frozen weights, ${precision}`, parts.frozenWeights],
-    ['trained weights, fp32', parts.trainedWeights],
-    ['optimizer states, fp32', parts.optimizerStates],
-    [working, parts.working],
-    ['peak', peak.peakBytes],
-  ];
-  return {
-    columns: [{ name: 'memory' }, { name: 'bytes', align: 'right' }],
-    rows: rows.filter(([, bytes]) => bytes > 0).map(([name, bytes]) => [name, formatBytes(bytes)]),
-  };
-}
-
-/** Shapes of micro-batches that are shown. */
-const SHOWN = 8;
-
-function shapeTable({ time }: TrainingPlan): Table {
-  const rows = time.shapes
-    .slice(0, SHOWN)
-    .map(({ shape, count, seconds, passBytes }) => [
-      `${shape.batch} x ${shape.length}`,
-      String(shape.band),
-      formatCount(shape.targets),
-      formatCount(Math.round(count)),
-      formatBytes(passBytes),
-      formatDuration(seconds * 1000),
-    ]);
-  const left = time.shapes.length - rows.length;
-  return {
-    columns: [
-      { name: left > 0 ? `micro-batches (${left} rarer shapes left out)` : 'micro-batches' },
-      { name: 'longest document up to', align: 'right' },
-      { name: 'targets', align: 'right' },
-      { name: 'passes', align: 'right' },
-      { name: 'memory', align: 'right' },
-      { name: 'time', align: 'right' },
-    ],
-    rows,
   };
 }

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { displayPath, type LoadedConfig } from '../config/index.ts';
 import type { CommandContext, CommandResult, Json } from '../core/events.ts';
 import { withAtomicDir } from '../io/atomic.ts';
@@ -10,6 +11,7 @@ import type { DecoderSpec } from '../model/spec.ts';
 import { writeCheckpoint } from '../model/write-checkpoint.ts';
 import { copyTokenizer, loadTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import { runTraining } from '../train/run.ts';
+import { samplerOf } from './samples.ts';
 import { describeRun, fingerprintOf, openTrainingData, runOptions, trainingTable } from './training.ts';
 import type { TrainingCommandOptions, TrainingData } from './training.ts';
 
@@ -52,6 +54,18 @@ async function train(
       train: data.train,
       validation: data.validation,
       ...runOptions(options),
+      ...samplerOf({
+        config: section,
+        tokenizerFolder: data.tokenizerFolder,
+        threads: options.threads,
+        signal: context.signal,
+        write: async (folder, trained) => {
+          mkdirSync(folder);
+          writeCheckpoint(folder, spec, trained, { dtype: 'float32' });
+          writeGenerationConfig(folder, spec, { stopTokenIds: data.stopTokenIds });
+          return undefined;
+        },
+      }),
       checkpointFolder: config.artifact('checkpoints', 'pretrain'),
       fingerprint: fingerprintOf(section, data, {}),
       zLoss: section.z_loss,

@@ -90,6 +90,8 @@ export function openTrainingData(
 const WATCHING = new Set([
   'logging_steps',
   'report_to',
+  'sample_prompts',
+  'sample_max_new_tokens',
   'eval_steps',
   'save_steps',
   'save_total_limit',

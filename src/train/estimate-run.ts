@@ -76,7 +76,14 @@ interface Trial {
 function peakOf(model: Model, engine: 'native' | 'wasm', baseBytes: number, trial: Trial): MemoryEstimate {
   const program = { ...programOptions(model, trial), accumulate: trial.accumulation > 1 };
   const storedAsBf16 = (name: string): boolean => model.source.tensors.get(name)?.dtype === 'BF16';
-  return estimateMemory({ program, shapes: trial.shapes, engine, baseBytes, storedAsBf16 });
+  return estimateMemory({
+    program,
+    shapes: trial.shapes,
+    engine,
+    baseBytes,
+    storedAsBf16,
+    samples: model.config.sample_prompts.length > 0,
+  });
 }
 
 /** Changes of the config that would fit, the least first, each with its peak. */

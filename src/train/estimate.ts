@@ -17,6 +17,8 @@ export interface MemoryQuestion {
   baseBytes: number;
   /** Whether a frozen weight lies as bf16 in its file; others go through a copy in f32, which is freed late. */
   storedAsBf16: (name: string) => boolean;
+  /** Whether the model answers prompts on the way. */
+  samples: boolean;
 }
 
 /** The peak of a run, and what it is made of. */
@@ -27,6 +29,8 @@ export interface MemoryEstimate {
     engine: number;
     /** f32 copies of weights that are held as bf16. */
     loading: number;
+    /** The inference engine and its own copy of the weights, in f32. */
+    samples: number;
     frozenWeights: number;
     trainedWeights: number;
     optimizerStates: number;
@@ -46,6 +50,8 @@ const NODE_BYTES = 14_000;
 const FIRST_NODE_BYTES = 36_000;
 /** Measured: JavaScript's heap, the data at hand, a checkpoint on its way. */
 const RUN_BYTES = 50e6;
+/** Measured: ONNX Runtime itself. */
+const SAMPLER_BYTES = 80e6;
 /** Measured: TensorFlow's allocator splits and rounds, and two threads run ahead of the order that is walked. */
 const ALLOCATED = 1.1;
 /** tfjs keeps a weight in JavaScript and in the heap of its wasm module. */
@@ -56,7 +62,7 @@ const COPIES = { native: 1, wasm: 2 } as const;
  * graphs that the run will build.
  */
 export function estimateMemory(question: MemoryQuestion): MemoryEstimate {
-  const { program, shapes, engine, baseBytes, storedAsBf16 } = question;
+  const { program, shapes, engine, baseBytes, storedAsBf16, samples } = question;
   const manner = { inPlace: engine === 'native' };
   const weights = weightsOf(program);
   const bytes = (trained: boolean): number =>
@@ -86,6 +92,7 @@ export function estimateMemory(question: MemoryQuestion): MemoryEstimate {
   const parts = {
     engine: baseBytes + RUN_BYTES + (FIRST_NODE_BYTES + programs * NODE_BYTES) * pass.ops,
     loading: copied,
+    samples: samples ? SAMPLER_BYTES + 4 * weights.reduce((sum, { shape }) => sum + sizeOf(shape), 0) : 0,
     frozenWeights: copies * bytes(false),
     trainedWeights: copies * trainedBytes,
     optimizerStates: copies * 2 * trainedBytes,

@@ -34,6 +34,8 @@ export interface LoopOptions {
   lossSpikeFactor?: number | undefined;
   loggingSteps: number;
   evalSteps: number | undefined;
+  /** Lets the model say something at a step; called with every validation. */
+  sample?: ((step: number) => Promise<void>) | undefined;
   saveSteps: number | undefined;
   emit: (event: LlmkitEvent) => void;
   signal: AbortSignal;
@@ -127,6 +129,7 @@ export async function trainLoop(options: LoopOptions): Promise<LoopResult> {
     const step = trainer.stepsDone;
     validatedAt = step;
     result.validationLoss = loss;
+    await options.sample?.(step);
     if (loss === undefined) return false;
     if (!Number.isFinite(loss)) throw validationDiverged(options, loss);
     emit({ type: 'metric', name: 'validation_loss', value: loss, step });

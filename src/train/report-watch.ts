@@ -49,10 +49,13 @@ export class RunWatch {
     }
   };
 
-  sample(sample: Sample): void {
-    this.history.samples.push(sample);
-    const { step, prompt, text } = sample;
-    this.#write((file) => file.text(step, `samples/${prompt.slice(0, 60)}`, text));
+  /** What the model said at a step. */
+  samples(step: number, answers: readonly Omit<Sample, 'step'>[]): void {
+    for (const { prompt, text } of answers) {
+      this.history.samples.push({ step, prompt, text });
+      this.#options.emit({ type: 'note', message: `step ${step}, "${prompt}": ${text.trim()}` });
+      this.#write((file) => file.text(step, `samples/${prompt.slice(0, 60)}`, text));
+    }
   }
 
   close(): void {

@@ -48,6 +48,8 @@ export interface TrainingRunOptions {
   maxMemoryBytes?: number | undefined;
   /** The config's; without it no event files and no report are written. */
   outputDir?: string;
+  /** Answers of the model with these trained weights to `sample_prompts`, in their order. */
+  sample?: (trained: ReadonlyMap<string, Float32Array>) => Promise<{ prompt: string; text: string }[]>;
 }
 
 export interface TrainingRunResult extends LoopResult {
@@ -96,6 +98,8 @@ async function trainOn(
   try {
     const fingerprint = { ...options.fingerprint, engine: engine.description, precision, memory };
     const loop = loopOptions(options, trainer, fingerprint, { ...context, emit: watch.emit });
+    const { sample } = options;
+    if (sample) loop.sample = async (step) => watch.samples(step, await sample(trainer.readTrained()));
     begin(loop, options.resume, options.stage, context);
     const result = await trainLoop(loop);
     const trained = trainer.readTrained();

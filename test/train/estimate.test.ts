@@ -1,8 +1,15 @@
+import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/index.ts';
 import { Graph, add, input, linear, matmul, mul, parameter, reshape, sumAll } from '../../src/graph/index.ts';
 import { graphCost } from '../../src/train/estimate-graph.ts';
 import { estimateData, largestShapes } from '../../src/train/estimate-shapes.ts';
 import { StepPlan } from '../../src/train/batches.ts';
+import { estimateRun, type RunEstimate, type Settings } from '../../src/train/estimate-run.ts';
+import { openFixture } from '../support/decoder-fixture.ts';
+import { failure } from '../support/failure.ts';
 
 const native = { inPlace: true };
 const wasm = { inPlace: false };
@@ -90,5 +97,61 @@ describe('the batches of a run', () => {
     const shape = (length: number, targets: number) => ({ batch: 1, length, band: length, targets });
     const [a, b, c] = [shape(64, 32), shape(128, 32), shape(64, 64)];
     expect(largestShapes([a, b, c])).toEqual([b, c]);
+  });
+});
+
+describe('what a run will take', () => {
+  const { checkpoint } = openFixture('llama-gqa');
+  const train = { numRows: 64, maxLength: 512, row: () => row(512) };
+  const lora = { r: 2, scaling: 1, dropout: 0, targets: () => true };
+  const estimate = (settings: Partial<Settings>, batch = 32): RunEstimate => {
+    const dir = mkdtempSync(join(tmpdir(), 'llmkit-estimate-'));
+    writeFileSync(join(dir, 'config.yaml'), 'version: 1\noutput_dir: out\n');
+    const { finetune: config } = loadConfig(join(dir, 'config.yaml')).config;
+    rmSync(dir, { recursive: true });
+    const steps = {
+      stage: 'finetune',
+      train,
+      seed: 1,
+      batch,
+      accumulation: 1,
+      epochs: 1,
+      maxSteps: undefined,
+      schedule: { type: 'constant' as const, learningRate: 1 },
+      warmupSteps: 0,
+      warmupRatio: 0,
+    };
+    const model = { spec: checkpoint.spec, source: checkpoint.weights, lora, train, config };
+    const usual = { engine: 'native', precision: 'fp32', memory: 'none', baseBytes: 0, maxBytes: undefined } as const;
+    return estimateRun(model, { ...usual, steps, ...settings });
+  };
+  const { peakBytes } = estimate({}).peak;
+
+  it('is the sum of its parts, grows with the batch and falls when blocks are computed again', () => {
+    const { peak } = estimate({});
+    expect(Object.values(peak.parts).reduce((sum, bytes) => sum + bytes)).toBe(peak.peakBytes);
+    expect(peak).toMatchObject({ phase: 'gradients', largest: { batch: 32, length: 512 } });
+    expect(estimate({}, 64).peak.parts.working / peak.parts.working).toBeCloseTo(2, 1);
+    expect(estimate({ memory: 'layer' }).peak.parts.working).toBeLessThan(0.8 * peak.parts.working);
+    expect(estimate({ baseBytes: 1e9 }).peak.peakBytes).toBe(peakBytes + 1e9);
+  });
+
+  it('decides whether activations are kept', () => {
+    expect(estimate({ memory: 'auto', maxBytes: 2 * peakBytes }).memory).toBe('none');
+    expect(estimate({ memory: 'auto', maxBytes: peakBytes - 1 }).memory).toBe('layer');
+  });
+
+  it('is refused above a limit, with the settings that would fit', () => {
+    const error = failure(() => estimate({ maxBytes: peakBytes - 1 }));
+    expect(error).toMatchObject({ kind: 'config', where: '--max-memory' });
+    for (const hint of [
+      'memory: layer (',
+      'per_device_train_batch_size: 16 with gradient_accumulation_steps: 2 (',
+      'prepare.max_length: 256 (',
+    ])
+      expect(error).toMatchObject({ hint: expect.stringContaining(hint) });
+    expect(failure(() => estimate({ maxBytes: 1000 }))).toMatchObject({
+      hint: expect.stringMatching(/^no batch, length or precision/),
+    });
   });
 });

@@ -142,7 +142,15 @@ describe("a training's report", () => {
         phase: 'gradients',
         largest: { batch: 1, length: 32, band: 32, targets: 32 },
         largestBytes: 1e8,
-        parts: { engine: 4e8, loading: 0, frozenWeights: 4e8, trainedWeights: 1e8, optimizerStates: 1e8, working: 1e8 },
+        parts: {
+          engine: 4e8,
+          loading: 0,
+          samples: 0,
+          frozenWeights: 4e8,
+          trainedWeights: 1e8,
+          optimizerStates: 1e8,
+          working: 1e8,
+        },
       },
     },
     result: {

@@ -69,6 +69,11 @@ export function trainingShape(defaults: TrainingDefaults) {
       .default('tensorboard')
       .describe('Event files for TensorBoard in output_dir/tensorboard, beside events.jsonl and the report.'),
     eval_steps: positiveInt.optional().describe('Validation loss every so many steps; always at the end.'),
+    sample_prompts: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('Prompts that the model answers at every validation, always with the likeliest token; see the report.'),
+    sample_max_new_tokens: positiveInt.default(64).describe('Of an answer to one of sample_prompts.'),
     save_steps: positiveInt
       .optional()
       .describe('A checkpoint every so many steps; always at the end and on interruption.'),
