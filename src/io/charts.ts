@@ -86,7 +86,7 @@ export async function lineChart(id: string, options: LineChartOptions): Promise<
   const named = lines.length > 1;
   return draw(id, width, height, {
     title: titleOf(title),
-    ...(named ? { legend: { right: 0, top: 0, itemHeight: 8, textStyle: { color: TEXT } } } : {}),
+    ...(named ? { legend: { right: 24, top: 0, itemGap: 28, itemHeight: 8, textStyle: { color: TEXT } } } : {}),
     grid: { left: 8, right: 24, top: 40, bottom: xName === '' ? 8 : 24, containLabel: true },
     xAxis: {
       ...axis,

@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../io/atomic.ts';
 import { lineChart } from '../io/charts.ts';
 import type { LineChartOptions } from '../io/charts.ts';
 import { escapeHtml, htmlPage, htmlSection, htmlTable } from '../io/html.ts';
+import { svgToPng } from '../io/png.ts';
 import type { RunEstimate } from './estimate-run.ts';
 import { type History, smooth } from './report-history.ts';
 import type { TrainingRunResult } from './run.ts';
@@ -24,10 +25,11 @@ export interface TrainingReport {
 /** A loss is followed best over about so many of the latest steps. */
 const SMOOTHING = 0.9;
 
-/** report.json for machines, report.html for people, and the loss curve as an SVG of its own. */
+/** report.json for machines, report.html for people, and the loss curve as a picture. */
 export async function writeTrainingReport(folder: string, report: TrainingReport): Promise<void> {
   writeFileAtomic(join(folder, 'report.json'), `${JSON.stringify(figuresOf(report), null, 2)}\n`);
   writeFileAtomic(join(folder, 'report.html'), await trainingHtml(report));
+  writeFileAtomic(join(folder, 'loss.png'), await svgToPng(await lineChart('loss', lossChart(report.history))));
 }
 
 function figuresOf({ stage, result, estimate, plannedSeconds, history, settings }: TrainingReport): object {

@@ -189,6 +189,7 @@ describe("a training's report", () => {
     expect(html).not.toMatch(/(?:src|href)=|<script/);
     for (const text of ['validation loss', '11.023', 'Predicted and measured', 'an &lt;i&gt;answer', '&lt;b&gt;'])
       expect(html).toContain(text);
+    expect(readFileSync(join(folder, 'loss.png')).subarray(1, 4).toString()).toBe('PNG');
     expect(JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8'))).toMatchObject({
       stage: 'finetune',
       predicted: { peak_bytes: 1.1e9, seconds: 12 },
