@@ -1,18 +1,8 @@
 import { formatBytes, formatCount, formatPercent } from '../../core/format.ts';
 import { barChart } from '../../io/charts.ts';
+import { escapeHtml, htmlPage, htmlSection, htmlTable } from '../../io/html.ts';
 import { type DropTally, reasonOf } from '../tally.ts';
 import type { PrepareReport } from './report.ts';
-
-const STYLE = `
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #24292f; background: #fff; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; width: 100%; font-size: 14px; }
-th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #8884; vertical-align: top; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; padding: .5rem; background: #8881; border-radius: 4px; font-size: 13px; }
-svg { max-width: 100%; height: auto; } summary { cursor: pointer; } .note { color: #57606a; }
-@media (prefers-color-scheme: dark) { body { color: #d0d7de; background: #0d1117; } .note { color: #8b949e; } }
-`;
 
 /** report.html: the report for a person, in one file that needs no other. The same report gives the same bytes. */
 export async function reportHtml(report: PrepareReport): Promise<string> {
@@ -26,11 +16,8 @@ export async function reportHtml(report: PrepareReport): Promise<string> {
     changeSection(report),
     refusedSection(report),
     sourceSection(report),
-  ].filter((section) => section !== '');
-  const style = `<style>${STYLE}</style>`;
-  const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>llmkit prepare</title>${style}`;
-  const body = `<h1>What prepare made of the data</h1>\n${sections.join('\n')}`;
-  return `<!doctype html>\n<html lang="en"><head>${head}</head>\n<body>\n${body}\n</body></html>\n`;
+  ];
+  return htmlPage('llmkit prepare', 'What prepare made of the data', sections);
 }
 
 async function funnelSection({ funnel }: PrepareReport): Promise<string> {
@@ -49,10 +36,10 @@ async function funnelSection({ funnel }: PrepareReport): Promise<string> {
   ]);
   const note =
     '<p class="note">≈: tokens before the encoding are told from the characters, at the rate of the rows kept.</p>';
-  return section(
+  return htmlSection(
     'From stage to stage',
     (await barChart('funnel', { title: 'rows', bars, horizontal: true })) +
-      table(['stage', '#rows', '#dropped', '#tokens', 'why'], rows) +
+      htmlTable(['stage', '#rows', '#dropped', '#tokens', 'why'], rows) +
       note,
   );
 }
@@ -66,7 +53,7 @@ function splitSection({ splits }: PrepareReport): string {
     formatCount(split.trainable_tokens),
     formatPercent(split.packing_efficiency),
   ]);
-  return section('Splits', table(['split', '#examples', '#rows', '#tokens', '#with loss', '#filled'], rows));
+  return htmlSection('Splits', htmlTable(['split', '#examples', '#rows', '#tokens', '#with loss', '#filled'], rows));
 }
 
 async function lengthSection({ lengths }: PrepareReport): Promise<string> {
@@ -78,24 +65,26 @@ async function lengthSection({ lengths }: PrepareReport): Promise<string> {
   }));
   const { mean, p50, p90, p99, max } = lengths;
   const figures = `mean ${formatCount(Math.round(mean))}, median ${formatCount(p50)}, 90% up to ${formatCount(p90)}, 99% up to ${formatCount(p99)}, longest ${formatCount(max)}`;
-  return section(
+  return htmlSection(
     'Lengths in tokens',
-    `${await barChart('lengths', { title: 'examples', bars })}<p>${escape(figures)}</p>`,
+    `${await barChart('lengths', { title: 'examples', bars })}<p>${escapeHtml(figures)}</p>`,
   );
 }
 
 function dropSection(drops: PrepareReport['dropped_by_rule']): string {
   const rules = Object.entries(drops).sort(([, a], [, b]) => b.count - a.count);
   if (rules.length === 0) return '';
-  return section('Dropped by rule', rules.map(([rule, tally]) => dropDetails(rule, tally)).join('\n'));
+  return htmlSection('Dropped by rule', rules.map(([rule, tally]) => dropDetails(rule, tally)).join('\n'));
 }
 
 function dropDetails(rule: string, { count, characters, examples }: DropTally): string {
   const shown = examples
-    .map((example) => `<p>${escape(`${example.row}: ${reasonOf(example)}`)}</p><pre>${escape(example.text)}</pre>`)
+    .map(
+      (example) => `<p>${escapeHtml(`${example.row}: ${reasonOf(example)}`)}</p><pre>${escapeHtml(example.text)}</pre>`,
+    )
     .join('');
   const what = `${rule}: ${formatCount(count)} rows, ${formatBytes(characters)} of text`;
-  return `<details><summary>${escape(what)}</summary>${shown}</details>`;
+  return `<details><summary>${escapeHtml(what)}</summary>${shown}</details>`;
 }
 
 async function duplicateSection({ duplicates }: PrepareReport): Promise<string> {
@@ -112,10 +101,10 @@ async function duplicateSection({ duplicates }: PrepareReport): Promise<string> 
     formatCount(size),
     others.join(', ') + (size - 1 > others.length ? ' …' : ''),
   ]);
-  return section(
+  return htmlSection(
     'Duplicates',
-    `<p>${escape(told)}</p>${await barChart('clusters', { title: 'clusters by size', bars })}` +
-      table(['kept', '#rows', 'dropped'], rows),
+    `<p>${escapeHtml(told)}</p>${await barChart('clusters', { title: 'clusters by size', bars })}` +
+      htmlTable(['kept', '#rows', 'dropped'], rows),
   );
 }
 
@@ -126,7 +115,7 @@ async function languageSection({ languages }: PrepareReport): Promise<string> {
     .slice(0, 12)
     .map(([name, value]) => ({ name, value, label: formatPercent(value / languages.sampled) }));
   const note = `<p class="note">Of a sample of ${formatCount(languages.sampled)} rows.</p>`;
-  return section(
+  return htmlSection(
     'Languages',
     (await barChart('languages', { title: 'rows in the sample', bars, horizontal: true })) + note,
   );
@@ -137,7 +126,7 @@ function changeSection({ changes, flags }: PrepareReport): string {
     ...Object.entries(changes).map(([what, count]) => [what, formatCount(count), '']),
     ...Object.entries(flags).map(([rule, { count, rows: ids }]) => [`flagged: ${rule}`, formatCount(count), list(ids)]),
   ];
-  return rows.length === 0 ? '' : section('Changed and flagged', table(['what', '#times', 'rows'], rows));
+  return rows.length === 0 ? '' : htmlSection('Changed and flagged', htmlTable(['what', '#times', 'rows'], rows));
 }
 
 function refusedSection(report: PrepareReport): string {
@@ -153,7 +142,7 @@ function refusedSection(report: PrepareReport): string {
   const rows = lists
     .filter(([, { count }]) => count > 0)
     .map(([what, { count, rows: ids }]) => [what, formatCount(count), list(ids)]);
-  return rows.length === 0 ? '' : section('Rows to look at', table(['what', '#rows', 'which'], rows));
+  return rows.length === 0 ? '' : htmlSection('Rows to look at', htmlTable(['what', '#rows', 'which'], rows));
 }
 
 function sourceSection({ sources }: PrepareReport): string {
@@ -164,32 +153,11 @@ function sourceSection({ sources }: PrepareReport): string {
     found,
     unused.join(', '),
   ]);
-  return section('Sources', table(['file', '#rows', '#weight', 'read as', 'columns not used'], rows));
+  return htmlSection('Sources', htmlTable(['file', '#rows', '#weight', 'read as', 'columns not used'], rows));
 }
 
 const LISTED = 8;
 
 function list(ids: readonly string[]): string {
   return ids.slice(0, LISTED).join(', ') + (ids.length > LISTED ? ' …' : '');
-}
-
-function section(title: string, body: string): string {
-  return `<section><h2>${escape(title)}</h2>\n${body}</section>`;
-}
-
-/** @param head names of columns; one that begins with # holds numbers. Columns that are empty in every row are left out. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const kept = head.map((_, i) => i).filter((i) => rows.some((row) => row[i] !== ''));
-  const cell = (tag: string, i: number, text: string) =>
-    `<${tag}${head[i]!.startsWith('#') ? ' class="n"' : ''}>${escape(text)}</${tag}>`;
-  const line = (tag: string, texts: readonly string[]) =>
-    `<tr>${kept.map((i) => cell(tag, i, texts[i]!)).join('')}</tr>`;
-  const names = head.map((name) => name.replace(/^#/, ''));
-  return `<table><thead>${line('th', names)}</thead><tbody>${rows.map((row) => line('td', row)).join('')}</tbody></table>`;
-}
-
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-
-function escape(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (char) => ENTITIES[char]!);
 }
