@@ -51,15 +51,45 @@ export function embeddingWeights({ names }: DecoderSpec): string[] {
   return [names.embedding, names.positionEmbedding].flatMap((name) => (name === undefined ? [] : [`${name}.weight`]));
 }
 
+/** Whether weight decay goes onto a weight under these options. */
+export const isDecayed = (
+  weight: Pick<TrainedWeight, 'name'>,
+  { noDecay = [] }: Pick<AdamWOptions, 'noDecay'>,
+): boolean => decays(weight) && !noDecay.includes(weight.name);
+
 /**
- * One AdamW step over all trained weights as a graph (Loshchilov and Hutter, 2019; the order of operations is torch's).
+ * The global norm of the mean gradient, before clipping.
+ *
+ * Inputs: `gradient_scale` (1 / targets of the step) f32 [], and `gradient/<name>` of each weight. Output: `gradient_norm`
+ * f32 [].
+ */
+export function buildGradientNorm(weights: readonly TrainedWeight[]): Graph {
+  const graph = new Graph();
+  const sums = weights.map(({ name, shape }) => parameter(graph, GRADIENT + name, [...shape]));
+  graph.output('gradient_norm', normOf(sums, input(graph, 'gradient_scale', [], 'f32')));
+  return graph;
+}
+
+function normOf(sums: readonly Value[], gradientScale: Value): Value {
+  return mul(sqrt(sums.map((gradient) => sumAll(square(gradient))).reduce(add)), gradientScale);
+}
+
+/**
+ * One AdamW step over trained weights as a graph (Loshchilov and Hutter, 2019; the order of operations is torch's).
  *
  * Inputs: `learning_rate`, `gradient_scale` (1 / targets of the step), `correction1` = 1 - beta1^t and `correction2` =
  * 1 - beta2^t, all f32 []; for each weight its value under its name, `gradient/<name>`, `adam_m/<name>`, `adam_v/<name>`.
- * Outputs: the new value and moments under the same names, and `gradient_norm` f32 [], before clipping.
+ * Outputs: the new value and moments under the same names.
+ *
+ * @param normIs own: that of these weights, which comes out as `gradient_norm` f32 []; given: an input of that name, since
+ *   there are other weights
  */
-export function buildAdamW(weights: readonly TrainedWeight[], options: AdamWOptions): Graph {
-  const { beta1, beta2, epsilon, weightDecay, maxGradNorm, noDecay = [] } = options;
+export function buildAdamW(
+  weights: readonly TrainedWeight[],
+  options: AdamWOptions,
+  normIs: 'own' | 'given' = 'own',
+): Graph {
+  const { beta1, beta2, epsilon, weightDecay, maxGradNorm } = options;
   const graph = new Graph();
   const number = (name: string): Value => input(graph, name, [], 'f32');
   const rate = number('learning_rate');
@@ -68,9 +98,8 @@ export function buildAdamW(weights: readonly TrainedWeight[], options: AdamWOpti
   const rootCorrection = sqrt(number('correction2'));
 
   const sums = weights.map(({ name, shape }) => parameter(graph, GRADIENT + name, [...shape]));
-  const squares = sums.map((gradient) => sumAll(square(gradient)));
-  const norm = mul(sqrt(squares.reduce(add)), gradientScale);
-  graph.output('gradient_norm', norm);
+  const norm = normIs === 'given' ? number('gradient_norm') : normOf(sums, gradientScale);
+  if (normIs === 'own') graph.output('gradient_norm', norm);
   const clip =
     maxGradNorm === 0
       ? scalar(graph, 1)
@@ -85,7 +114,7 @@ export function buildAdamW(weights: readonly TrainedWeight[], options: AdamWOpti
     const m = add(scale(parameter(graph, FIRST_MOMENT + name, shape), beta1), scale(gradient, 1 - beta1));
     const v = add(scale(parameter(graph, SECOND_MOMENT + name, shape), beta2), scale(square(gradient), 1 - beta2));
     const value = parameter(graph, name, shape);
-    const decayed = weightDecay > 0 && decays(weight) && !noDecay.includes(name) ? mul(value, keep) : value;
+    const decayed = weightDecay > 0 && isDecayed(weight, options) ? mul(value, keep) : value;
     const update = div(m, addScalar(div(sqrt(v), rootCorrection), epsilon));
     graph.output(name, sub(decayed, mul(update, stepSize)));
     graph.output(FIRST_MOMENT + name, m);

@@ -4,6 +4,7 @@ import type { BatchShape } from './batches.ts';
 import { buildTrainingGraph } from '../decoder/training.ts';
 import { graphCost } from './estimate-graph.ts';
 import { largestShapes } from './estimate-shapes.ts';
+import { updateGroups } from './optimizer.ts';
 import { MAX_PROGRAMS, graphOptions, weightsOf } from './programs.ts';
 import type { ProgramOptions } from './programs.ts';
 
@@ -34,7 +35,7 @@ export interface MemoryEstimate {
     frozenWeights: number;
     trainedWeights: number;
     optimizerStates: number;
-    /** Gradients and activations, or the optimizer's new weights and states: what is alive at the peak. */
+    /** Gradients and activations, or those and what the optimizer renews at a time: what is alive at the peak. */
     working: number;
   };
   /** Where the peak is: in the forward and backward pass of a micro-batch, or in the optimizer's step. */
@@ -81,11 +82,15 @@ export function estimateMemory(question: MemoryQuestion): MemoryEstimate {
   }
   const pass = largest!;
   const trained: TrainedWeight[] = weights.filter((weight) => weight.trained);
-  const update = graphCost(buildAdamW(trained, ANY_ADAMW), manner);
+  const updates = new Map(updateGroups(trained, ANY_ADAMW).map(({ key, weights: group }) => [key, group]));
+  const update = Math.max(
+    0,
+    ...[...updates.values()].map((group) => graphCost(buildAdamW(group, ANY_ADAMW, 'given'), manner).peakBytes),
+  );
   // Sums of earlier micro-batches lie beside the new ones.
   const sums = program.accumulate ? trainedBytes : 0;
   const passBytes = ALLOCATED * pass.bytes + sums;
-  const updateBytes = ALLOCATED * update.peakBytes + trainedBytes;
+  const updateBytes = ALLOCATED * update + trainedBytes;
   const phase = updateBytes > passBytes ? 'optimizer' : 'gradients';
   const copies = COPIES[engine];
   const programs = Math.min(shapes.length, MAX_PROGRAMS);

@@ -2,17 +2,17 @@ import { LlmkitError } from '../core/errors.ts';
 import type { LoraOptions } from '../decoder/training-weights.ts';
 import { ACCUMULATED, GRADIENT } from '../decoder/training.ts';
 import type { Objective } from '../decoder/training.ts';
-import type { TfEngine, TfProgram, TfTensor } from '../engine/tf/index.ts';
-import { lowerToTensorFlow } from '../graph/index.ts';
+import type { TfEngine, TfTensor } from '../engine/tf/index.ts';
 import { alignedBuffer } from '../io/atomic.ts';
 import type { WeightSource } from '../io/safetensors.ts';
 import type { DecoderSpec } from '../model/spec.ts';
-import { FIRST_MOMENT, SECOND_MOMENT, buildAdamW } from './adamw.ts';
+import { FIRST_MOMENT, SECOND_MOMENT } from './adamw.ts';
 import type { AdamWOptions, TrainedWeight } from './adamw.ts';
 import { makeMicroBatch } from './batches.ts';
 import type { MicroBatch, TrainingRow } from './batches.ts';
 import { Divergence } from './divergence.ts';
 import type { DivergenceRecord } from './divergence.ts';
+import { Optimizer } from './optimizer.ts';
 import { ProgramCache, weightsOf } from './programs.ts';
 import type { ProgramOptions } from './programs.ts';
 import { loadFrozen } from './weights.ts';
@@ -58,10 +58,10 @@ export class Trainer {
   readonly trained: TrainedWeight[];
   readonly #options: Omit<TrainerOptions, 'initial' | 'source'>;
   readonly #programs: ProgramCache;
-  readonly #optimizer: TfProgram;
+  readonly #optimizer: Optimizer;
   readonly #frozen: Tensors;
   /** Trained weights and their moments, by the names of the optimizer's graph. */
-  #state: Tensors = {};
+  readonly #state: Tensors = {};
   #stepsDone = 0;
 
   constructor(options: TrainerOptions) {
@@ -73,7 +73,7 @@ export class Trainer {
     const weights = weightsOf(programOptions);
     this.trained = weights.filter((weight) => weight.trained).map(({ name, shape }) => ({ name, shape }));
     this.#programs = new ProgramCache(engine, programOptions);
-    this.#optimizer = engine.load(lowerToTensorFlow(buildAdamW(this.trained, options.adamw), engine.kind));
+    this.#optimizer = new Optimizer(engine, this.trained, options.adamw);
     this.#frozen = loadFrozen(engine, weights, source);
     for (const weight of this.trained) {
       this.#put(weight.name, weight, initial.get(weight.name));
@@ -124,21 +124,19 @@ export class Trainer {
       correction1: 1 - adamw.beta1 ** t,
       correction2: 1 - adamw.beta2 ** t,
     });
-    const updated = this.#optimizer.run({ ...this.#state, ...gradients, ...scalars });
-    disposeAll(scalars);
-    const gradNorm = this.#take(updated, 'gradient_norm');
+    scalars['gradient_norm'] = this.#optimizer.norm(gradients!, scalars['gradient_scale']!);
+    const gradNorm = this.#options.engine.read(scalars['gradient_norm'])[0]!;
     const loss = lossSum / targets;
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm) || loss > lossLimit) {
-      disposeAll(updated);
+      disposeAll(scalars);
       const firstNonFinite = this.#firstNonFinite(gradients ?? {});
       disposeAll(gradients);
       const rowLosses = microBatches.flat().map((row) => this.#rowLoss(row));
       const record: DivergenceRecord = { step: t, loss, gradNorm, learningRate, firstNonFinite, rowLosses };
       throw new Divergence(record);
     }
-    disposeAll(gradients);
-    disposeAll(this.#state);
-    this.#state = updated;
+    this.#optimizer.update(this.#state, gradients!, scalars);
+    disposeAll(scalars);
     this.#stepsDone = t;
     return { loss, gradNorm, targets, tokens };
   }
