@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const folder = new URL('./', import.meta.url);
 const names = readdirSync(folder)
-  .filter((name) => name.endsWith('.mjs') && name !== 'run.mjs')
+  .filter((name) => name.endsWith('.mjs') && !['run.mjs', 'measure.mjs'].includes(name))
   .map((name) => name.slice(0, -4));
 const [name, ...rest] = process.argv.slice(2);
 
